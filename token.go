@@ -1,0 +1,86 @@
+package zonewire
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Secret is the key under all tokens and hashes of one installation, 32 bytes from a random source.
+type Secret []byte
+
+// Purpose is the one thing that a token allows.
+type Purpose string
+
+// The purposes.
+const (
+	PurposeUnsubscribe Purpose = "unsubscribe" // id = subscription
+	PurposeConfirm     Purpose = "confirm"     // id = subscription
+	PurposePrivate     Purpose = "private"     // id = list: read its page, digests and archive
+)
+
+var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+const macLength = 16 // bytes of HMAC-SHA256 kept: 128 bits
+
+// mac hashes the parts under a key of its own for each use, so that no value of one use serves another.
+func (s Secret) mac(use string, parts ...string) []byte {
+	h := hmac.New(sha256.New, s)
+	fmt.Fprintf(h, "zonewire|%s|%d", use, len(parts))
+	for _, p := range parts {
+		fmt.Fprintf(h, "|%d|%s", len(p), p)
+	}
+	return h.Sum(nil)
+}
+
+// Token is an opaque text that allows one purpose on one thing, at most 40 characters, safe in a URL path. It holds no
+// address.
+func (s Secret) Token(p Purpose, id int64) string {
+	n := strconv.FormatInt(id, 36)
+	return n + "-" + tokenText.EncodeToString(s.mac("token", string(p), n)[:macLength])
+}
+
+// OpenToken gives the id that a token of this purpose names; false if it is forged, damaged or of another purpose.
+// Some mail gateways change the case of a link, so case does not count.
+func (s Secret) OpenToken(p Purpose, token string) (int64, bool) {
+	n, _, ok := strings.Cut(strings.ToLower(token), "-")
+	if !ok {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(n, 36, 64)
+	if err != nil || id < 1 {
+		return 0, false
+	}
+	return id, hmac.Equal([]byte(strings.ToLower(token)), []byte(s.Token(p, id)))
+}
+
+// Mark is a text that stands for each reader's token while a digest is rendered. It is not guessable, so an article
+// that tries to hold it cannot make a hole.
+func (s Secret) Mark(list int64, slot int64) string {
+	return "hole-" + hex.EncodeToString(s.mac("hole", strconv.FormatInt(list, 10), strconv.FormatInt(slot, 10))[:16])
+}
+
+// MessageID is the same for every try of one mail: RFC 5322 section 3.6.4, without the angle brackets.
+func (s Secret) MessageID(job Job, host string) string {
+	kind := "d" + strconv.FormatInt(job.Digest, 10)
+	if job.Kind == NoticeJob {
+		kind = "n"
+	}
+	id := fmt.Sprintf("%s.s%d.%d", kind, job.Subscriber, job.ID)
+	return id + "." + tokenText.EncodeToString(s.mac("message-id", id)[:8]) + "@" + host
+}
+
+// Boundary is the MIME boundary of a mail: a function of its Message-ID, so that a retry is the same bytes.
+func (s Secret) Boundary(messageID string) string {
+	return "zw-" + hex.EncodeToString(s.mac("boundary", messageID)[:16])
+}
+
+// Fingerprint tells two secrets apart and gives nothing of them away.
+func (s Secret) Fingerprint() string { return hex.EncodeToString(s.mac("fingerprint")[:8]) }
+
+// AddressHash is the keyed hash of a compared address, under which a suppression outlives the address itself.
+func (s Secret) AddressHash(key string) string { return hex.EncodeToString(s.mac("address", key)) }
