@@ -1,0 +1,457 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"zonewire"
+)
+
+const articleColumns = `
+			a.id, a.seq, a.change, COALESCE(a.zone_id, 0), COALESCE(z.slug, ''), a.zone_raw, a.province, a.city,
+			a.external_id, a.url, a.url_canon, a.title_key, a.content_hash, a.title, a.summary, a.source, a.author,
+			a.category, a.language, a.image, a.published_ms, a.published_offset, a.date_precision, a.date_suspect,
+			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset`
+
+// The filters that every article query shares; an empty value filters nothing. A parameter that meets no column is
+// cast, since not every engine guesses its type.
+const articleFilters = `
+			AND (CAST(?2 AS TEXT) = '' OR z.province = ?2)
+			AND (CAST(?3 AS TEXT) = '' OR z.city = ?3)
+			AND (CAST(?4 AS TEXT) = '' OR a.category = ?4)
+			AND (CAST(?5 AS TEXT) = '' OR LOWER(a.title) LIKE CAST(?5 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?5 AS TEXT) ESCAPE '\')
+			AND a.received_ms >= ?6
+			AND a.change < ?7
+			AND (CAST(?8 AS BIGINT) = 1 OR a.zone_id IS NOT NULL)
+			AND (CAST(?9 AS BIGINT) = 1 OR a.withdrawn_ms = 0)
+		ORDER BY a.change DESC
+		LIMIT ?10`
+
+var (
+	qArticlesAll = sqlText(`
+		SELECT ` + articleColumns + `, a.content_html
+		FROM article a
+		LEFT JOIN zone z ON z.id = a.zone_id
+		WHERE a.change > 0 AND CAST(?1 AS BIGINT) = 0` + articleFilters)
+	qArticlesZone = sqlText(`
+		SELECT ` + articleColumns + `, a.content_html
+		FROM article a
+		JOIN zone z ON z.id = a.zone_id
+		WHERE a.zone_id = ?1` + articleFilters)
+	qArticle = sqlText(`
+		SELECT ` + articleColumns + `, a.content_html
+		FROM article a
+		LEFT JOIN zone z ON z.id = a.zone_id
+		WHERE a.id = ?1`)
+	qByExternal    = sqlText(`SELECT id FROM article WHERE external_id = ?1 AND external_id <> '' AND zone_id = ?2 ORDER BY id LIMIT 1`)
+	qByExternalRaw = sqlText(`
+		SELECT id FROM article
+		WHERE external_id = ?1 AND external_id <> '' AND zone_id IS NULL AND zone_raw = ?2
+		ORDER BY id LIMIT 1`)
+	qByURL      = sqlText(`SELECT id FROM article WHERE url_canon = ?1 AND url_canon <> '' ORDER BY id LIMIT 1`)
+	qByTitle    = sqlText(`SELECT id FROM article WHERE title_key = ?1 AND title_key <> '' AND zone_id = ?2 ORDER BY id LIMIT 1`)
+	qByTitleRaw = sqlText(`
+		SELECT id FROM article
+		WHERE title_key = ?1 AND title_key <> '' AND zone_id IS NULL AND zone_raw = ?2
+		ORDER BY id LIMIT 1`)
+	qSameContent   = sqlText(`SELECT id FROM article WHERE content_hash = ?1 AND withdrawn_ms = 0 AND published_ms BETWEEN ?2 AND ?3 ORDER BY id LIMIT 1`)
+	qArticleInsert = sqlText(`
+		INSERT INTO article (seq, change, zone_id, zone_raw, province, city, external_id, url, url_canon, title_key,
+			content_hash, title, summary, content_html, source, author, category, language, image, published_ms,
+			published_offset, date_precision, date_suspect, received_ms, updated_ms, withdrawn_ms, withdrawn_reason,
+			dup_of, layers, charset)
+		VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+			?23, ?23, 0, '', ?24, ?25, ?26)
+		RETURNING id`)
+	qArticleUpdate = sqlText(`
+		UPDATE article
+		SET change = ?2, seq = ?3, zone_id = ?4, zone_raw = ?5, province = ?6, city = ?7, url = ?8, url_canon = ?9,
+			content_hash = ?10, title = ?11, summary = ?12, content_html = ?13, source = ?14, author = ?15, category = ?16,
+			language = ?17, image = ?18, published_ms = ?19, published_offset = ?20, date_precision = ?21,
+			date_suspect = ?22, updated_ms = ?23, layers = ?24, charset = ?25, external_id = ?26, title_key = ?27
+		WHERE id = ?1`)
+	qRevisionAdd = sqlText(`
+		INSERT INTO article_revision (article_id, replaced_ms, title, summary, content_html)
+		VALUES (?1, ?2, ?3, ?4, ?5)`)
+	qAttachments      = sqlText(`SELECT url, name, type, length FROM attachment WHERE article_id = ?1 ORDER BY position`)
+	qAttachmentsClear = sqlText(`DELETE FROM attachment WHERE article_id = ?1`)
+	qAttachmentAdd    = sqlText(`INSERT INTO attachment (article_id, position, url, name, type, length) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`)
+	qChangedZones     = sqlText(`SELECT DISTINCT zone_id FROM article WHERE change > ?1 AND zone_id IS NOT NULL`)
+	qChangedMerged    = sqlText(`SELECT id FROM zone WHERE merged_into IS NOT NULL`)
+)
+
+func scanArticle(rows interface{ Scan(...any) error }) (zonewire.Article, error) {
+	var a zonewire.Article
+	var published, offset, suspect, received, updated, withdrawn int64
+	var precision, layers string
+	err := rows.Scan(&a.ID, &a.Seq, &a.Change, &a.ZoneID, &a.Zone, &a.ZoneRaw, &a.Province, &a.City,
+		&a.ExternalID, &a.URL, &a.URLCanon, &a.TitleKey, &a.ContentHash, &a.Title, &a.Summary, &a.Source, &a.Author,
+		&a.Category, &a.Language, &a.Image, &published, &offset, &precision, &suspect,
+		&received, &updated, &withdrawn, &a.Reason, &a.DupOf, &layers, &a.Charset, &a.ContentHTML)
+	if err != nil {
+		return a, err
+	}
+	a.Published = fromMs(published).In(offsetZone(int(offset)))
+	a.Precision, a.Suspect = zonewire.Precision(precision), suspect == 1
+	a.Received, a.Updated, a.Withdrawn = fromMs(received), fromMs(updated), fromMs(withdrawn)
+	if layers != "" {
+		if err := json.Unmarshal([]byte(layers), &a.Layers); err != nil {
+			return a, fmt.Errorf("article %d: layers: %w", a.ID, err)
+		}
+	}
+	return a, nil
+}
+
+// offsetZone is a fixed zone, its offset in minutes east of UTC.
+func offsetZone(minutes int) *time.Location {
+	switch minutes {
+	case 0:
+		return time.UTC
+	case 8 * 60:
+		return zonewire.Shanghai
+	}
+	sign, m := "+", minutes
+	if m < 0 {
+		sign, m = "-", -m
+	}
+	return time.FixedZone(fmt.Sprintf("%s%02d:%02d", sign, m/60, m%60), minutes*60)
+}
+
+// PutArticles stores a batch in one transaction, all or none, each as a new article, an update of one, or nothing:
+// the same zone and id, or the same canonical URL, is the same article; without either, the same title and date in
+// the same zone. A withdrawn article stays withdrawn. Hand over at most 500 at a time: a commit is a disk flush, but
+// a long transaction keeps other writers waiting.
+func (db *DB) PutArticles(ctx context.Context, act zonewire.Act, as []zonewire.Article) (stored []zonewire.Stored, err error) {
+	err = db.write(ctx, "store articles", func(q querier) error {
+		stored, err = db.putArticles(ctx, q, act, as)
+		return err
+	})
+	return stored, err
+}
+
+// TryArticles says what [DB.PutArticles] would do and keeps nothing.
+func (db *DB) TryArticles(ctx context.Context, act zonewire.Act, as []zonewire.Article) (stored []zonewire.Stored, err error) {
+	err = db.write(ctx, "try articles", func(q querier) error {
+		if stored, err = db.putArticles(ctx, q, act, as); err != nil {
+			return err
+		}
+		return errRollback
+	})
+	return stored, err
+}
+
+func (db *DB) putArticles(ctx context.Context, q querier, act zonewire.Act, as []zonewire.Article) ([]zonewire.Stored, error) {
+	seq, err := lockSequence(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	match, err := db.currentMatcher(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	stored := make([]zonewire.Stored, len(as))
+	for i, a := range as {
+		if a.ZoneID == 0 {
+			a.ZoneID, _ = match(a.ZoneRaw, a.Province, a.City)
+		}
+		if stored[i], err = putArticle(ctx, q, seq, act, a); err != nil {
+			return nil, fmt.Errorf("article %q: %w", a.Title, err)
+		}
+	}
+	return stored, seq.save(ctx, q)
+}
+
+func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, a zonewire.Article) (zonewire.Stored, error) {
+	if a.Title == "" {
+		return zonewire.Stored{}, zonewire.Invalidf("title is missing")
+	}
+	id, err := findArticle(ctx, q, a)
+	if errors.Is(err, zonewire.ErrNotFound) {
+		return insertArticle(ctx, q, seq, act, a)
+	}
+	if err != nil {
+		return zonewire.Stored{}, err
+	}
+	old, err := article(ctx, q, id)
+	if err != nil {
+		return zonewire.Stored{}, err
+	}
+	return mergeArticle(ctx, q, seq, act, old, a)
+}
+
+// findArticle looks for the article that this one is again.
+func findArticle(ctx context.Context, q querier, a zonewire.Article) (int64, error) {
+	zone, external, title := any(a.ZoneID), qByExternal, qByTitle
+	if a.ZoneID == 0 {
+		zone, external, title = a.ZoneRaw, qByExternalRaw, qByTitleRaw
+	}
+	var id int64
+	if a.ExternalID != "" {
+		if err := q.row(ctx, external, []any{a.ExternalID, zone}, &id); !errors.Is(err, zonewire.ErrNotFound) {
+			return id, err
+		}
+	}
+	if a.URLCanon != "" {
+		if err := q.row(ctx, qByURL, []any{a.URLCanon}, &id); !errors.Is(err, zonewire.ErrNotFound) {
+			return id, err
+		}
+	}
+	if a.ExternalID == "" && a.URLCanon == "" && a.TitleKey != "" {
+		return id, q.row(ctx, title, []any{a.TitleKey, zone}, &id)
+	}
+	return 0, zonewire.ErrNotFound
+}
+
+func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, a zonewire.Article) (zonewire.Stored, error) {
+	if a.Received.IsZero() {
+		a.Received = act.At
+	}
+	dup, err := firstTelling(ctx, q, a)
+	if err != nil {
+		return zonewire.Stored{}, err
+	}
+	layers, err := layersText(a)
+	if err != nil {
+		return zonewire.Stored{}, err
+	}
+	_, offset := a.Published.Zone()
+	err = q.row(ctx, qArticleInsert, []any{seq.next(), nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.ExternalID,
+		a.URL, a.URLCanon, a.TitleKey, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category,
+		a.Language, a.Image, toMs(a.Published), offset / 60, string(a.Precision), toFlag(a.Suspect), toMs(a.Received),
+		nullID(dup), layers, a.Charset}, &a.ID)
+	if err != nil {
+		return zonewire.Stored{}, err
+	}
+	return zonewire.Stored{ID: a.ID, Result: zonewire.Added, ZoneID: a.ZoneID}, putAttachments(ctx, q, a)
+}
+
+// firstTelling finds the article that told the same story, word for word, within three days; 0 if this is the first.
+// Two notices that have no body, or hardly one, may agree by chance: they are no copies.
+func firstTelling(ctx context.Context, q querier, a zonewire.Article) (int64, error) {
+	const enough = 200 // bytes of HTML
+	if len(a.ContentHTML) < enough || a.ContentHash == "" {
+		return 0, nil
+	}
+	const window = 3 * 24 * time.Hour
+	var id int64
+	err := q.row(ctx, qSameContent, []any{a.ContentHash, toMs(a.Published.Add(-window)), toMs(a.Published.Add(window))}, &id)
+	if errors.Is(err, zonewire.ErrNotFound) {
+		return 0, nil
+	}
+	return id, err
+}
+
+func layersText(a zonewire.Article) (string, error) {
+	if len(a.Layers) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(a.Layers)
+	return string(text), err
+}
+
+func putAttachments(ctx context.Context, q querier, a zonewire.Article) error {
+	for i, f := range a.Attachments {
+		if _, err := q.exec(ctx, qAttachmentAdd, a.ID, int64(i), f.URL, f.Name, f.Type, f.Length); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeArticle stores what a repeat of an article changes. Its id, first date and arrival stay; only a change of
+// title, body or attachments counts as an edit, keeps the earlier text and moves Updated. A zone once known stays: two
+// portals that name it differently must not move an article to and fro.
+func mergeArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, old, a zonewire.Article) (zonewire.Stored, error) {
+	if !old.Withdrawn.IsZero() {
+		return zonewire.Stored{ID: old.ID, Result: zonewire.Dead, ZoneID: old.ZoneID}, nil
+	}
+	merged := old
+	merged.Title, merged.Summary, merged.ContentHTML, merged.ContentHash = a.Title, a.Summary, a.ContentHTML, a.ContentHash
+	merged.Attachments = a.Attachments
+	merged.Source, merged.Author, merged.Category, merged.Image = a.Source, a.Author, a.Category, a.Image
+	merged.Layers, merged.Charset = a.Layers, a.Charset
+	if a.Language != "" {
+		merged.Language = a.Language
+	}
+	if a.URL != "" {
+		merged.URL, merged.URLCanon = a.URL, a.URLCanon
+	}
+	if a.ExternalID != "" && old.ExternalID == "" {
+		merged.ExternalID = a.ExternalID
+	}
+	if old.Suspect && !a.Suspect {
+		merged.Published, merged.Precision, merged.Suspect = a.Published, a.Precision, false
+	}
+	if old.ZoneID == 0 {
+		merged.ZoneID, merged.ZoneRaw, merged.Province, merged.City = a.ZoneID, a.ZoneRaw, a.Province, a.City
+	}
+	if same(old, merged) {
+		return zonewire.Stored{ID: old.ID, Result: zonewire.Unchanged, ZoneID: old.ZoneID}, nil
+	}
+	return zonewire.Stored{ID: old.ID, Result: zonewire.Updated, ZoneID: merged.ZoneID}, updateArticle(ctx, q, seq, act, old, merged)
+}
+
+// same compares what a reader can see, not how it was read.
+func same(old, merged zonewire.Article) bool {
+	return old.ContentHash == merged.ContentHash && old.Summary == merged.Summary && old.Source == merged.Source &&
+		old.Author == merged.Author && old.Category == merged.Category && old.Image == merged.Image &&
+		old.URL == merged.URL && old.ExternalID == merged.ExternalID && old.Language == merged.Language &&
+		old.Published.Equal(merged.Published) && old.ZoneID == merged.ZoneID
+}
+
+func updateArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, old, a zonewire.Article) error {
+	if old.ContentHash != a.ContentHash {
+		a.Updated = act.At
+		if _, err := q.exec(ctx, qRevisionAdd, a.ID, toMs(act.At), old.Title, old.Summary, old.ContentHTML); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, qAttachmentsClear, a.ID); err != nil {
+			return err
+		}
+		if err := putAttachments(ctx, q, a); err != nil {
+			return err
+		}
+	}
+	a.Change = seq.next()
+	if old.ZoneID != a.ZoneID { // filing makes it new to the zone's lists
+		a.Seq = a.Change
+	}
+	layers, err := layersText(a)
+	if err != nil {
+		return err
+	}
+	_, offset := a.Published.Zone()
+	_, err = q.exec(ctx, qArticleUpdate, a.ID, a.Change, a.Seq, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.URL,
+		a.URLCanon, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category, a.Language, a.Image,
+		toMs(a.Published), offset/60, string(a.Precision), toFlag(a.Suspect), toMs(a.Updated), layers, a.Charset,
+		a.ExternalID, a.TitleKey)
+	return err
+}
+
+// Article gives an article by id, withdrawn or not. [zonewire.ErrNotFound].
+func (db *DB) Article(ctx context.Context, id int64) (zonewire.Article, error) {
+	a, err := article(ctx, db.reader(), id)
+	return a, readError("article "+strconv.FormatInt(id, 10), err)
+}
+
+func article(ctx context.Context, q querier, id int64) (zonewire.Article, error) {
+	a, err := scanArticle(q.x.QueryRowContext(ctx, q.text(qArticle), id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, zonewire.ErrNotFound
+	}
+	if err != nil {
+		return a, err
+	}
+	return withAttachments(ctx, q, a)
+}
+
+func withAttachments(ctx context.Context, q querier, a zonewire.Article) (zonewire.Article, error) {
+	var err error
+	a.Attachments, err = collect(ctx, q, qAttachments, []any{a.ID}, func(rows *sql.Rows) (zonewire.Attachment, error) {
+		var f zonewire.Attachment
+		err := rows.Scan(&f.URL, &f.Name, &f.Type, &f.Length)
+		return f, err
+	})
+	return a, err
+}
+
+// Articles lists articles, the latest change first.
+func (db *DB) Articles(ctx context.Context, aq zonewire.ArticleQuery) ([]zonewire.Article, error) {
+	text := qArticlesAll
+	if aq.ZoneID != 0 {
+		text = qArticlesZone
+	}
+	if aq.Before == 0 {
+		aq.Before = 1<<63 - 1
+	}
+	args := []any{aq.ZoneID, aq.Province, aq.City, aq.Category, likePattern(aq.Text), toMs(aq.Since), aq.Before,
+		toFlag(aq.Unfiled), toFlag(aq.Withdrawn), int64(aq.Limit)}
+	q := db.reader()
+	all, err := collect(ctx, q, text, args, func(rows *sql.Rows) (zonewire.Article, error) { return scanArticle(rows) })
+	for i := range all {
+		if err == nil {
+			all[i], err = withAttachments(ctx, q, all[i])
+		}
+	}
+	return all, readError("articles", err)
+}
+
+// ArticlesByID gives the articles in the order asked, leaving out ids that are unknown.
+func (db *DB) ArticlesByID(ctx context.Context, ids []int64) ([]zonewire.Article, error) {
+	all, err := articlesByID(ctx, db.reader(), ids)
+	return all, readError("articles", err)
+}
+
+func articlesByID(ctx context.Context, q querier, ids []int64) ([]zonewire.Article, error) {
+	all := make([]zonewire.Article, 0, len(ids))
+	for _, id := range ids {
+		a, err := article(ctx, q, id)
+		if errors.Is(err, zonewire.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// likePattern finds the text anywhere, in lower case; empty text gives an empty pattern.
+func likePattern(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
+}
+
+// EditArticle corrects an article as an update from its portal would; a new zone files it anew. A withdrawn one is
+// [zonewire.ErrGone].
+func (db *DB) EditArticle(ctx context.Context, act zonewire.Act, id int64, change func(*zonewire.Article) error) (edited zonewire.Article, err error) {
+	err = db.write(ctx, "edit article "+strconv.FormatInt(id, 10), func(q querier) error {
+		seq, err := lockSequence(ctx, q)
+		if err != nil {
+			return err
+		}
+		old, err := article(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		if !old.Withdrawn.IsZero() {
+			return fmt.Errorf("withdrawn: %w", zonewire.ErrGone)
+		}
+		edited = old
+		if err := change(&edited); err != nil {
+			return err
+		}
+		if err := updateArticle(ctx, q, seq, act, old, edited); err != nil {
+			return err
+		}
+		if err := seq.save(ctx, q); err != nil {
+			return err
+		}
+		if err := audit(ctx, q, act, "article.edit", "article:"+strconv.FormatInt(id, 10), ""); err != nil {
+			return err
+		}
+		edited, err = article(ctx, q, id)
+		return err
+	})
+	return edited, err
+}
+
+// ChangedZones lists the zones with an article that was filed, changed or withdrawn after the counter value. Zones
+// that were merged are among them: what moved out of them has left no trace.
+func (db *DB) ChangedZones(ctx context.Context, since int64) ([]int64, error) {
+	ids, err := collect(ctx, db.reader(), qChangedZones, []any{since}, scanInt)
+	if err != nil {
+		return nil, readError("changed zones", err)
+	}
+	merged, err := collect(ctx, db.reader(), qChangedMerged, nil, scanInt)
+	return append(ids, merged...), readError("changed zones", err)
+}
