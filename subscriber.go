@@ -7,6 +7,7 @@ type Address struct {
 	Given string // trimmed; mail goes to this spelling
 	Key   string // lower-cased, domain in ASCII: uniqueness, suppression and limits compare it
 	Wire  string // Given with its domain in ASCII
+	Hash  string // keyed hash of Key, see [Secret.AddressHash]; empty where none is needed
 }
 
 // SubscriptionState is where a subscription stands.
@@ -46,4 +47,37 @@ type Subscription struct {
 	PausedUntil time.Time // zero: until resumed
 	Created     time.Time
 	Ended       time.Time
+}
+
+// NewSubscription asks for a place on a list.
+type NewSubscription struct {
+	Address   Address
+	Name      string
+	Locale    string // empty: that of the list
+	List      string // slug
+	Zones     []string
+	Confirmed bool // active at once; Consent says on what ground
+	Consent   string
+	// Notice composes the confirmation mail of a pending subscription, which is sent by the outbox. nil sends none.
+	Notice func(Subscription, List) (Mail, error)
+}
+
+// SubscribeResult is what asking for a place on a list did.
+type SubscribeResult string
+
+// The results of asking for a place on a list.
+const (
+	SubscribeAdded     SubscribeResult = "added"
+	SubscribeConfirmed SubscribeResult = "confirmed" // it was pending
+	SubscribeUnchanged SubscribeResult = "unchanged"
+	// SubscribeRefused means that the person left, bounced or complained: nobody else brings them back.
+	SubscribeRefused SubscribeResult = "refused"
+)
+
+// SubscriberQuery selects subscribers, by id.
+type SubscriberQuery struct {
+	List  string            // slug; empty = any
+	State SubscriptionState // empty = any
+	After int64             // ids after this one, for paging
+	Limit int               // 0 = no limit
 }

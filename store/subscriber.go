@@ -1,0 +1,465 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"zonewire"
+)
+
+var (
+	qSubscriberByKey = sqlText(`
+		SELECT id, email, name, locale, created_ms, erased_ms
+		FROM subscriber
+		WHERE email_key = ?1 AND erased_ms = 0`)
+	qSubscriber  = sqlText(`SELECT id, email, name, locale, created_ms, erased_ms FROM subscriber WHERE id = ?1`)
+	qSubscribers = sqlText(`
+		SELECT id, email, name, locale, created_ms, erased_ms
+		FROM subscriber
+		WHERE id > ?1 AND erased_ms = 0
+			AND (CAST(?2 AS TEXT) = '' AND CAST(?3 AS TEXT) = '' OR id IN (
+				SELECT s.subscriber_id
+				FROM subscription s
+				JOIN list l ON l.id = s.list_id
+				WHERE l.removed_ms = 0
+					AND (CAST(?2 AS TEXT) = '' OR l.slug = ?2)
+					AND (CAST(?3 AS TEXT) = '' OR s.state = ?3)))
+		ORDER BY id
+		LIMIT ?4`)
+	qSubscriberInsert = sqlText(`
+		INSERT INTO subscriber (email, email_key, address_hash, name, locale, created_ms, erased_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)
+		RETURNING id`)
+	qSubscriberUpdate = sqlText(`
+		UPDATE subscriber
+		SET email = ?2, email_key = ?3, address_hash = ?4, name = ?5, locale = ?6
+		WHERE id = ?1`)
+	qSubscriberErase = sqlText(`
+		UPDATE subscriber
+		SET email = '', email_key = '', address_hash = '', name = '', erased_ms = ?2
+		WHERE id = ?1`)
+	qSubscriptions = sqlText(`
+		SELECT s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
+			s.created_ms, s.ended_ms
+		FROM subscription s
+		JOIN list l ON l.id = s.list_id
+		WHERE s.subscriber_id = ?1
+		ORDER BY l.slug, s.id`)
+	qSubscription = sqlText(`
+		SELECT s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
+			s.created_ms, s.ended_ms
+		FROM subscription s
+		JOIN list l ON l.id = s.list_id
+		WHERE s.id = ?1`)
+	qSubscriptionOn = sqlText(`
+		SELECT s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
+			s.created_ms, s.ended_ms
+		FROM subscription s
+		JOIN list l ON l.id = s.list_id
+		WHERE s.list_id = ?1 AND s.subscriber_id = ?2`)
+	qSubscriptionInsert = sqlText(`
+		INSERT INTO subscription (subscriber_id, list_id, state, zones, confirmed_ms, consent, paused_until_ms, created_ms, ended_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0)
+		RETURNING id`)
+	qSubscriptionState = sqlText(`
+		UPDATE subscription
+		SET state = ?2, confirmed_ms = ?3, consent = ?4, paused_until_ms = ?5, ended_ms = ?6
+		WHERE id = ?1`)
+	qPauseOver = sqlText(`
+		UPDATE subscription
+		SET state = 'active', paused_until_ms = 0
+		WHERE list_id = ?1 AND state = 'paused' AND paused_until_ms > 0 AND paused_until_ms <= ?2`)
+	qZoneSlug       = sqlText(`SELECT slug FROM zone WHERE id = ?1`)
+	qSuppressed     = sqlText(`SELECT COUNT(*) FROM suppression WHERE address_hash = ?1 AND address_hash <> ''`)
+	qSuppressionAdd = sqlText(`
+		INSERT INTO suppression (address_hash, reason, created_ms)
+		VALUES (?1, ?2, ?3)
+		ON CONFLICT (address_hash) DO NOTHING`)
+	qAddressHash = sqlText(`SELECT address_hash FROM subscriber WHERE id = ?1`)
+	// What was begun is with the mail server: its outcome is recorded as it comes.
+	qCancelSubscription = sqlText(`
+		UPDATE delivery
+		SET state = 7, reason = ?2, claim = 0, done_ms = ?3
+		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscription_id = ?1 AND subscriber_id = ?4`)
+	qCancelSubscriber = sqlText(`
+		UPDATE delivery
+		SET state = 7, reason = ?2, claim = 0, done_ms = ?3
+		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscriber_id = ?1`)
+	qCancelNotices = sqlText(`
+		UPDATE notice
+		SET state = 7, reason = ?2, claim = 0, done_ms = ?3, email = ''
+		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscriber_id = ?1`)
+	qBlankReplies = sqlText(`UPDATE delivery SET reply = '' WHERE subscriber_id = ?1 AND reply <> ''`)
+	qBlankNotices = sqlText(`UPDATE notice SET reply = '', email = '' WHERE subscriber_id = ?1 AND state NOT IN (0, 1, 2)`)
+)
+
+func scanSubscriber(rows interface{ Scan(...any) error }) (zonewire.Subscriber, error) {
+	var s zonewire.Subscriber
+	var created, erased int64
+	err := rows.Scan(&s.ID, &s.Email, &s.Name, &s.Locale, &created, &erased)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = zonewire.ErrNotFound
+	}
+	s.Created, s.Erased = fromMs(created), fromMs(erased)
+	return s, err
+}
+
+func subscriptionsWhere(ctx context.Context, q querier, text query, args ...any) ([]zonewire.Subscription, error) {
+	all, err := collect(ctx, q, text, args, func(rows *sql.Rows) (zonewire.Subscription, error) {
+		var s zonewire.Subscription
+		var set string
+		var confirmed, until, created, ended int64
+		err := rows.Scan(&s.ID, &s.Subscriber, &s.ListID, &s.List, &s.State, &set, &confirmed, &s.Consent, &until, &created, &ended)
+		if err != nil {
+			return s, err
+		}
+		s.Confirmed, s.PausedUntil, s.Created, s.Ended = fromMs(confirmed), fromMs(until), fromMs(created), fromMs(ended)
+		s.ZoneIDs, err = zonewire.ParseZoneSet(set)
+		return s, err
+	})
+	for i := range all {
+		for _, id := range all[i].ZoneIDs {
+			var slug string
+			if err == nil {
+				err = q.row(ctx, qZoneSlug, []any{id}, &slug)
+			}
+			all[i].Zones = append(all[i].Zones, slug)
+		}
+	}
+	return all, err
+}
+
+func subscriptionWhere(ctx context.Context, q querier, text query, args ...any) (zonewire.Subscription, error) {
+	all, err := subscriptionsWhere(ctx, q, text, args...)
+	if err == nil && len(all) == 0 {
+		err = zonewire.ErrNotFound
+	}
+	if err != nil {
+		return zonewire.Subscription{}, err
+	}
+	return all[0], nil
+}
+
+// Subscribe gives a person a place on a list. Someone who left, bounced or complained is not brought back:
+// [zonewire.SubscribeRefused]. [zonewire.ErrNotFound] if there is no such list or zone.
+func (db *DB) Subscribe(ctx context.Context, act zonewire.Act, n zonewire.NewSubscription) (sub zonewire.Subscription, result zonewire.SubscribeResult, err error) {
+	err = db.write(ctx, "subscribe to "+n.List, func(q querier) error {
+		list, err := listWhere(ctx, q, qList, n.List)
+		if err != nil {
+			return fmt.Errorf("list %s: %w", n.List, err)
+		}
+		zones, err := chosenZones(ctx, q, list, n.Zones)
+		if err != nil {
+			return err
+		}
+		person, err := findOrAddPerson(ctx, q, act, n)
+		if err != nil {
+			return err
+		}
+		var barred int
+		if err := q.row(ctx, qSuppressed, []any{n.Address.Hash}, &barred); err != nil {
+			return err
+		}
+		sub, err = subscriptionWhere(ctx, q, qSubscriptionOn, list.ID, person)
+		switch {
+		case err != nil && !errors.Is(err, zonewire.ErrNotFound):
+			return err
+		case barred > 0 && n.Confirmed, err == nil && n.Confirmed && sub.State != zonewire.SubPending && sub.State != zonewire.SubActive && sub.State != zonewire.SubPaused:
+			result = zonewire.SubscribeRefused
+			return nil
+		case err == nil && (sub.State == zonewire.SubActive || sub.State == zonewire.SubPaused || !n.Confirmed && sub.State == zonewire.SubPending):
+			result = zonewire.SubscribeUnchanged
+			return nil
+		}
+		result = zonewire.SubscribeAdded
+		if err == nil {
+			result = zonewire.SubscribeConfirmed
+		}
+		return settleSubscription(ctx, q, act, n, list, person, zones, &sub)
+	})
+	return sub, result, err
+}
+
+// settleSubscription writes a new or pending place, and the notice that asks for confirmation.
+func settleSubscription(ctx context.Context, q querier, act zonewire.Act, n zonewire.NewSubscription, list zonewire.List, person int64, zones []int64, sub *zonewire.Subscription) error {
+	state, confirmed := zonewire.SubPending, time.Time{}
+	if n.Confirmed {
+		state, confirmed = zonewire.SubActive, act.At
+	}
+	if sub.ID == 0 {
+		err := q.row(ctx, qSubscriptionInsert, []any{person, list.ID, string(state), zonewire.ZoneSet(zones), toMs(confirmed),
+			n.Consent, toMs(act.At)}, &sub.ID)
+		if err != nil {
+			return err
+		}
+	} else if _, err := q.exec(ctx, qSubscriptionState, sub.ID, string(state), toMs(confirmed), n.Consent, int64(0), int64(0)); err != nil {
+		return err
+	}
+	var err error
+	if *sub, err = subscriptionWhere(ctx, q, qSubscription, sub.ID); err != nil {
+		return err
+	}
+	if state == zonewire.SubPending && n.Notice != nil {
+		mail, err := n.Notice(*sub, list)
+		if err != nil {
+			return err
+		}
+		if _, err := addNotice(ctx, q, act, "confirm", person, n.Address.Given, mail); err != nil {
+			return err
+		}
+	}
+	return audit(ctx, q, act, "subscriber.subscribe", subject(person), "list:"+list.Slug+" "+string(state))
+}
+
+func subject(subscriber int64) string { return "subscriber:" + strconv.FormatInt(subscriber, 10) }
+
+// chosenZones checks that the list can carry each zone chosen.
+func chosenZones(ctx context.Context, q querier, list zonewire.List, slugs []string) ([]int64, error) {
+	ids, _, err := zoneIDs(ctx, q, slugs)
+	if err != nil {
+		return nil, err
+	}
+	for _, slug := range slugs {
+		z, err := zoneBySlug(ctx, q, slug)
+		if err != nil {
+			return nil, err
+		}
+		if !list.Covers(z) {
+			return nil, zonewire.Invalidf("list %s does not carry zone %s", list.Slug, slug)
+		}
+	}
+	return ids, nil
+}
+
+func findOrAddPerson(ctx context.Context, q querier, act zonewire.Act, n zonewire.NewSubscription) (int64, error) {
+	s, err := scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), n.Address.Key))
+	if err == nil || !errors.Is(err, zonewire.ErrNotFound) {
+		return s.ID, err
+	}
+	return s.ID, q.row(ctx, qSubscriberInsert, []any{n.Address.Given, n.Address.Key, n.Address.Hash, n.Name, n.Locale, toMs(act.At)}, &s.ID)
+}
+
+// Subscriber finds a person by the compared form of the address. [zonewire.ErrNotFound].
+func (db *DB) Subscriber(ctx context.Context, key string) (zonewire.Subscriber, error) {
+	s, err := subscriberByKey(ctx, db.reader(), key)
+	return s, readError("subscriber", err)
+}
+
+func subscriberByKey(ctx context.Context, q querier, key string) (zonewire.Subscriber, error) {
+	s, err := scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), key))
+	if err != nil {
+		return s, err
+	}
+	s.Subscriptions, err = subscriptionsWhere(ctx, q, qSubscriptions, s.ID)
+	return s, err
+}
+
+// Subscribers lists people with their subscriptions, by id.
+func (db *DB) Subscribers(ctx context.Context, sq zonewire.SubscriberQuery) ([]zonewire.Subscriber, error) {
+	if sq.Limit == 0 {
+		sq.Limit = 1<<31 - 1
+	}
+	q := db.reader()
+	all, err := collect(ctx, q, qSubscribers, []any{sq.After, sq.List, string(sq.State), int64(sq.Limit)}, func(rows *sql.Rows) (zonewire.Subscriber, error) {
+		return scanSubscriber(rows)
+	})
+	for i := range all {
+		if err == nil {
+			all[i].Subscriptions, err = subscriptionsWhere(ctx, q, qSubscriptions, all[i].ID)
+		}
+	}
+	return all, readError("subscribers", err)
+}
+
+// Subscription gives a subscription and its list. [zonewire.ErrNotFound].
+func (db *DB) Subscription(ctx context.Context, id int64) (zonewire.Subscription, zonewire.List, error) {
+	sub, list, err := subscriptionAndList(ctx, db.reader(), id)
+	return sub, list, readError("subscription", err)
+}
+
+func subscriptionAndList(ctx context.Context, q querier, id int64) (zonewire.Subscription, zonewire.List, error) {
+	sub, err := subscriptionWhere(ctx, q, qSubscription, id)
+	if err != nil {
+		return sub, zonewire.List{}, err
+	}
+	list, err := listWhere(ctx, q, qListByID, sub.ListID)
+	return sub, list, err
+}
+
+// changeSubscription moves one subscription to another state; change answers false to leave it as it is.
+func (db *DB) changeSubscription(ctx context.Context, act zonewire.Act, id int64, action string, change func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error)) (sub zonewire.Subscription, err error) {
+	err = db.write(ctx, action, func(q querier) error {
+		if sub, err = subscriptionWhere(ctx, q, qSubscription, id); err != nil {
+			return err
+		}
+		changed, err := change(ctx, q, &sub)
+		if err != nil || !changed {
+			return err
+		}
+		_, err = q.exec(ctx, qSubscriptionState, sub.ID, string(sub.State), toMs(sub.Confirmed), sub.Consent, toMs(sub.PausedUntil), toMs(sub.Ended))
+		if err != nil {
+			return err
+		}
+		return audit(ctx, q, act, action, subject(sub.Subscriber), "list:"+sub.List)
+	})
+	return sub, err
+}
+
+// Unsubscribe ends a subscription and, in the same transaction, cancels its deliveries that were not begun. Ending it
+// twice is the same as once.
+func (db *DB) Unsubscribe(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
+	return db.changeSubscription(ctx, act, id, "subscriber.unsubscribe", func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
+		if s.State == zonewire.SubUnsubscribed {
+			return false, nil
+		}
+		s.State, s.Ended, s.PausedUntil = zonewire.SubUnsubscribed, act.At, time.Time{}
+		_, err := q.exec(ctx, qCancelSubscription, s.ID, "unsubscribed", toMs(act.At), s.Subscriber)
+		return true, err
+	})
+}
+
+// Confirm makes a pending subscription active. Confirming twice is the same as once; one that was ended since is
+// [zonewire.ErrGone].
+func (db *DB) Confirm(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
+	return db.changeSubscription(ctx, act, id, "subscriber.confirm", func(_ context.Context, _ querier, s *zonewire.Subscription) (bool, error) {
+		switch s.State {
+		case zonewire.SubPending:
+			s.State, s.Confirmed = zonewire.SubActive, act.At
+			return true, nil
+		case zonewire.SubActive, zonewire.SubPaused:
+			return false, nil
+		}
+		return false, fmt.Errorf("ended: %w", zonewire.ErrGone)
+	})
+}
+
+// PauseSubscription stops a person's digests of a list until a moment, or until resumed if that is zero.
+func (db *DB) PauseSubscription(ctx context.Context, act zonewire.Act, id int64, until time.Time) (zonewire.Subscription, error) {
+	return db.changeSubscription(ctx, act, id, "subscriber.pause", func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
+		if s.State != zonewire.SubActive && s.State != zonewire.SubPaused {
+			return false, zonewire.Invalidf("the subscription to %s is %s: only an active one can pause", s.List, s.State)
+		}
+		s.State, s.PausedUntil = zonewire.SubPaused, until
+		_, err := q.exec(ctx, qCancelSubscription, s.ID, "paused", toMs(act.At), s.Subscriber)
+		return true, err
+	})
+}
+
+// ResumeSubscription ends a pause. What fell into it is not mailed.
+func (db *DB) ResumeSubscription(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
+	return db.changeSubscription(ctx, act, id, "subscriber.resume", func(_ context.Context, _ querier, s *zonewire.Subscription) (bool, error) {
+		if s.State != zonewire.SubPaused {
+			return false, nil
+		}
+		s.State, s.PausedUntil = zonewire.SubActive, time.Time{}
+		return true, nil
+	})
+}
+
+// SubscriberEdit is what [DB.EditSubscriber] changes; a nil field stays.
+type SubscriberEdit struct {
+	Name, Locale *string
+	Address      *zonewire.Address
+	Zones        *[]string // of every subscription whose list carries them
+}
+
+// EditSubscriber changes a person. A new address cancels the open deliveries to the old one.
+// [zonewire.ErrExists] if someone else has the new address.
+func (db *DB) EditSubscriber(ctx context.Context, act zonewire.Act, key string, e SubscriberEdit) (edited zonewire.Subscriber, err error) {
+	err = db.write(ctx, "edit subscriber", func(q querier) error {
+		s, err := subscriberByKey(ctx, q, key)
+		if err != nil {
+			return err
+		}
+		address := zonewire.Address{Given: s.Email, Key: key}
+		if err := q.row(ctx, qAddressHash, []any{s.ID}, &address.Hash); err != nil {
+			return err
+		}
+		if e.Name != nil {
+			s.Name = *e.Name
+		}
+		if e.Locale != nil {
+			s.Locale = *e.Locale
+		}
+		if e.Address != nil {
+			if other, err := subscriberByKey(ctx, q, e.Address.Key); err == nil && other.ID != s.ID {
+				return fmt.Errorf("the new address: %w", zonewire.ErrExists)
+			}
+			address = *e.Address
+			if _, err := q.exec(ctx, qCancelSubscriber, s.ID, "address changed", toMs(act.At)); err != nil {
+				return err
+			}
+		}
+		if _, err := q.exec(ctx, qSubscriberUpdate, s.ID, address.Given, address.Key, address.Hash, s.Name, s.Locale); err != nil {
+			return err
+		}
+		if e.Zones != nil {
+			for _, sub := range s.Subscriptions {
+				list, err := listWhere(ctx, q, qListByID, sub.ListID)
+				if err != nil {
+					return err
+				}
+				ids, err := chosenZones(ctx, q, list, *e.Zones)
+				if err != nil {
+					return err
+				}
+				if _, err := q.exec(ctx, qSubscriptionSet, sub.ID, zonewire.ZoneSet(ids)); err != nil {
+					return err
+				}
+			}
+		}
+		if err := audit(ctx, q, act, "subscriber.edit", subject(s.ID), ""); err != nil {
+			return err
+		}
+		edited, err = subscriberByKey(ctx, q, address.Key)
+		return err
+	})
+	return edited, err
+}
+
+// EraseSubscriber forgets a person: the number, the states of past deliveries and the keyed hash that keeps the
+// address from being imported again are all that stays.
+func (db *DB) EraseSubscriber(ctx context.Context, act zonewire.Act, key string) (id int64, err error) {
+	err = db.write(ctx, "erase subscriber", func(q querier) error {
+		s, err := subscriberByKey(ctx, q, key)
+		if err != nil {
+			return err
+		}
+		id = s.ID
+		var hash string
+		if err := q.row(ctx, qAddressHash, []any{s.ID}, &hash); err != nil {
+			return err
+		}
+		if hash != "" {
+			if _, err := q.exec(ctx, qSuppressionAdd, hash, "erased", toMs(act.At)); err != nil {
+				return err
+			}
+		}
+		for _, sub := range s.Subscriptions {
+			_, err := q.exec(ctx, qSubscriptionState, sub.ID, string(zonewire.SubUnsubscribed), toMs(sub.Confirmed), "", int64(0), toMs(act.At))
+			if err != nil {
+				return err
+			}
+		}
+		for _, step := range []struct {
+			text query
+			args []any
+		}{
+			{qCancelSubscriber, []any{s.ID, "erased", toMs(act.At)}},
+			{qCancelNotices, []any{s.ID, "erased", toMs(act.At)}},
+			{qBlankReplies, []any{s.ID}},
+			{qBlankNotices, []any{s.ID}},
+			{qSubscriberErase, []any{s.ID, toMs(act.At)}},
+		} {
+			if _, err := q.exec(ctx, step.text, step.args...); err != nil {
+				return err
+			}
+		}
+		return audit(ctx, q, act, "subscriber.erase", subject(s.ID), "")
+	})
+	return id, err
+}
