@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"zonewire"
+)
+
+// A digest needs no body, and a window may hold thousands of articles.
+var (
+	qWindow = sqlText(`
+		SELECT ` + articleColumns + `, ''
+		FROM article a
+		JOIN zone z ON z.id = a.zone_id
+		WHERE a.seq > ?1 AND a.seq <= ?2 AND a.withdrawn_ms = 0
+			AND NOT EXISTS (SELECT 1 FROM digest_item i WHERE i.list_id = ?3 AND i.article_id = a.id)
+		ORDER BY a.seq`)
+	qAudiences = sqlText(`
+		SELECT CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones, COUNT(*)
+		FROM subscription s
+		JOIN subscriber u ON u.id = s.subscriber_id
+		WHERE s.list_id = ?1 AND s.state = 'active'
+		GROUP BY CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones
+		ORDER BY CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones`)
+	qDigestInsert = sqlText(`
+		INSERT INTO digest (list_id, slot_ms, state, reason, lo, hi, items, recipients, created_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7)
+		ON CONFLICT (list_id, slot_ms) DO NOTHING
+		RETURNING id`)
+	qDigestUpdate = sqlText(`UPDATE digest SET state = ?2, reason = ?3, items = ?4, recipients = ?5 WHERE id = ?1`)
+	qItemInsert   = sqlText(`INSERT INTO digest_item (list_id, article_id, digest_id, position) VALUES (?1, ?2, ?3, ?4)`)
+	qPlanAudience = sqlText(`
+		INSERT INTO delivery (digest_id, subscriber_id, subscription_id, variant_id, state, reason, attempts, losses,
+			next_ms, claim, worker_id, began_ms, done_ms, code, enhanced, reply)
+		SELECT CAST(?1 AS BIGINT), s.subscriber_id, s.id, CAST(?2 AS BIGINT),
+			CASE WHEN p.address_hash IS NULL THEN CAST(?3 AS BIGINT) ELSE 6 END,
+			COALESCE(p.reason, ''), 0, 0, CAST(?4 AS BIGINT), 0, 0, 0, 0, 0, '', ''
+		FROM subscription s
+		JOIN subscriber u ON u.id = s.subscriber_id
+		LEFT JOIN suppression p ON p.address_hash = u.address_hash
+		WHERE s.list_id = ?5 AND s.state = 'active' AND s.zones = ?6
+			AND CASE WHEN u.locale = '' THEN CAST(?7 AS TEXT) ELSE u.locale END = ?8`)
+	qPlanPaused = sqlText(`
+		INSERT INTO delivery (digest_id, subscriber_id, subscription_id, variant_id, state, reason, attempts, losses,
+			next_ms, claim, worker_id, began_ms, done_ms, code, enhanced, reply)
+		SELECT CAST(?1 AS BIGINT), s.subscriber_id, s.id, NULL, 6, 'paused', 0, 0, CAST(?2 AS BIGINT), 0, 0, 0,
+			CAST(?2 AS BIGINT), 0, '', ''
+		FROM subscription s
+		WHERE s.list_id = ?3 AND s.state = 'paused'`)
+	qListAdvance = sqlText(`
+		UPDATE list SET watermark = ?2, next_slot_ms = ?3
+		WHERE id = ?1 AND next_slot_ms = ?4 AND watermark = ?5`)
+)
+
+// PlanNext plans the most overdue list for which that is possible, in one transaction: its slot, its frozen items, a
+// delivery for every recipient, and the list's advance by compare-and-set. It answers false when no list is due. A
+// list whose schedule cannot be read is left aside; its error comes back when nothing else is due.
+func (db *DB) PlanNext(ctx context.Context, now time.Time, planning zonewire.Planning) (zonewire.Digest, bool, error) {
+	due, err := db.DueLists(ctx, now)
+	if err != nil {
+		return zonewire.Digest{}, false, err
+	}
+	var broken []error
+	for _, l := range due {
+		d, err := db.planList(ctx, zonewire.Act{At: now, By: "daemon"}, l.Slug, planning, func(l zonewire.List) (slot, next time.Time, err error) {
+			if l.NextSlot.IsZero() || l.NextSlot.After(now) || l.Paused {
+				return slot, next, errSlotTaken // another planner was faster
+			}
+			return planning.Slots(l, now)
+		})
+		switch {
+		case err == nil:
+			return d, true, nil
+		case errors.Is(err, errSlotTaken), errors.Is(err, zonewire.ErrNotFound):
+		default:
+			broken = append(broken, fmt.Errorf("list %s: %w", l.Slug, err))
+		}
+	}
+	return zonewire.Digest{}, false, errors.Join(broken...)
+}
+
+// CutDigest plans a digest now, for a slot that the schedule does not know; the next scheduled slot stays.
+// [zonewire.ErrExists] if the list has a digest for that moment.
+func (db *DB) CutDigest(ctx context.Context, act zonewire.Act, list string, slot time.Time, planning zonewire.Planning) (zonewire.Digest, error) {
+	d, err := db.planList(ctx, act, list, planning, func(l zonewire.List) (time.Time, time.Time, error) {
+		return slot, l.NextSlot, nil
+	})
+	if errors.Is(err, errSlotTaken) {
+		err = fmt.Errorf("list %s has a digest for %s: %w", list, slot.Format(time.RFC3339), zonewire.ErrExists)
+	}
+	return d, err
+}
+
+func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, planning zonewire.Planning, slots func(zonewire.List) (slot, next time.Time, err error)) (digest zonewire.Digest, err error) {
+	err = db.write(ctx, "plan list "+slug, func(q querier) error {
+		var hi int64
+		if err := q.row(ctx, qCounterLock, []any{"item"}, &hi); err != nil {
+			return err
+		}
+		l, err := listWhere(ctx, q, qList, slug)
+		if err != nil {
+			return err
+		}
+		slot, next, err := slots(l)
+		if err != nil {
+			return err
+		}
+		scheduled := !next.Equal(l.NextSlot)
+		var id int64
+		if scheduled && zonewire.Late(l, slot, act.At) {
+			hi = l.Watermark // the articles come with the next slot
+		}
+		switch err := q.row(ctx, qDigestInsert, []any{l.ID, toMs(slot), string(zonewire.DigestPlanned), "", l.Watermark, hi, toMs(act.At)}, &id); {
+		case errors.Is(err, zonewire.ErrNotFound) && !scheduled:
+			return errSlotTaken
+		case errors.Is(err, zonewire.ErrNotFound): // the slot was cut by hand at this very moment: go on to the next
+			return advance(ctx, q, l, l.Watermark, next)
+		case err != nil:
+			return err
+		}
+		if hi == l.Watermark && scheduled && zonewire.Late(l, slot, act.At) {
+			_, err = q.exec(ctx, qDigestUpdate, id, string(zonewire.DigestSkipped), "late", int64(0), int64(0))
+		} else {
+			err = fillDigest(ctx, q, act, l, id, slot, hi, planning)
+		}
+		if err != nil {
+			return err
+		}
+		if err := advance(ctx, q, l, hi, next); err != nil {
+			return err
+		}
+		if err := audit(ctx, q, act, "digest.plan", fmt.Sprintf("digest:%d", id), "list:"+slug); err != nil {
+			return err
+		}
+		digest, err = digestByID(ctx, q, id)
+		return err
+	})
+	return digest, err
+}
+
+// advance moves the list on, if nobody else has.
+func advance(ctx context.Context, q querier, l zonewire.List, hi int64, next time.Time) error {
+	n, err := q.exec(ctx, qListAdvance, l.ID, hi, toMs(next), toMs(l.NextSlot), l.Watermark)
+	if err == nil && n != 1 {
+		err = errSlotTaken
+	}
+	return err
+}
+
+// planRequest gathers what a digest of the window (list.Watermark, hi] is planned from.
+func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64) (r zonewire.PlanRequest, err error) {
+	r.List = l
+	r.Articles, err = collect(ctx, q, qWindow, []any{l.Watermark, hi, l.ID}, func(rows *sql.Rows) (zonewire.Article, error) { return scanArticle(rows) })
+	if err != nil {
+		return r, err
+	}
+	if r.Zones, err = zoneMap(ctx, q); err != nil {
+		return r, err
+	}
+	r.Audiences, err = collect(ctx, q, qAudiences, []any{l.ID, l.Locale}, func(rows *sql.Rows) (zonewire.Audience, error) {
+		var a zonewire.Audience
+		err := rows.Scan(&a.Locale, &a.Zones, &a.Size)
+		return a, err
+	})
+	return r, err
+}
+
+// fillDigest writes items, variants and a delivery for every recipient of this instant.
+func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.List, id int64, slot time.Time, hi int64, planning zonewire.Planning) error {
+	if _, err := q.exec(ctx, qPauseOver, l.ID, toMs(act.At)); err != nil {
+		return err
+	}
+	r, err := planRequest(ctx, q, l, hi)
+	if err != nil {
+		return err
+	}
+	r.Digest, r.Slot, r.Now = id, slot, act.At
+	plan, err := planning.Plan(r)
+	if err != nil {
+		return err
+	}
+	if len(plan.Items) == 0 {
+		_, err := q.exec(ctx, qDigestUpdate, id, string(zonewire.DigestSkipped), "nothing new", int64(0), int64(0))
+		return err
+	}
+	for i, article := range plan.Items {
+		if _, err := q.exec(ctx, qItemInsert, l.ID, article, id, int64(i)); err != nil {
+			return err
+		}
+	}
+	recipients, err := addDeliveries(ctx, q, act, l, id, r.Audiences, plan)
+	if err != nil {
+		return err
+	}
+	_, err = q.exec(ctx, qDigestUpdate, id, string(zonewire.DigestPlanned), "", int64(len(plan.Items)), recipients)
+	return err
+}
+
+func addDeliveries(ctx context.Context, q querier, act zonewire.Act, l zonewire.List, digest int64, audiences []zonewire.Audience, plan zonewire.Plan) (int64, error) {
+	type key struct{ locale, zones string }
+	variants := map[key]int64{}
+	for _, v := range plan.Variants {
+		id, err := insertVariant(ctx, q, digest, v)
+		if err != nil {
+			return 0, err
+		}
+		variants[key{v.Locale, v.Zones}] = id
+	}
+	from := toMs(act.At.Add(l.Hold))
+	recipients, err := q.exec(ctx, qPlanPaused, digest, toMs(act.At), l.ID)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range audiences {
+		state, variant := zonewire.Pending, variants[key{a.Locale, a.Zones}]
+		if slices.ContainsFunc(plan.Empty, func(e zonewire.Audience) bool { return e.Locale == a.Locale && e.Zones == a.Zones }) {
+			state, variant = zonewire.Empty, 0
+		} else if variant == 0 {
+			return 0, fmt.Errorf("audience %s %q: no mail was composed", a.Locale, a.Zones)
+		}
+		n, err := q.exec(ctx, qPlanAudience, digest, nullID(variant), int64(state), from, l.ID, a.Zones, l.Locale, a.Locale)
+		if err != nil {
+			return 0, err
+		}
+		if int(n) != a.Size { // never: it would be a recipient lost in silence
+			return 0, fmt.Errorf("audience %s %q: %d deliveries for %d subscriptions", a.Locale, a.Zones, n, a.Size)
+		}
+		recipients += n
+	}
+	return recipients, nil
+}
+
+// PreviewDigest plans a digest of what has come since the list's last one and keeps nothing.
+func (db *DB) PreviewDigest(ctx context.Context, list string, slot, now time.Time, audiences []zonewire.Audience, planning zonewire.Planning) (zonewire.Plan, error) {
+	q := db.reader()
+	l, err := listWhere(ctx, q, qList, list)
+	if err != nil {
+		return zonewire.Plan{}, readError("list "+list, err)
+	}
+	var hi int64
+	if err := q.row(ctx, qCounter, []any{"item"}, &hi); err != nil {
+		return zonewire.Plan{}, readError("preview "+list, err)
+	}
+	r, err := planRequest(ctx, q, l, hi)
+	if err != nil {
+		return zonewire.Plan{}, readError("preview "+list, err)
+	}
+	r.Slot, r.Now, r.Audiences = slot, now, audiences
+	return planning.Plan(r)
+}
