@@ -288,10 +288,14 @@ func typeName(v any) string {
 
 func unknownKey(key string, defaults map[string]any) string {
 	keys := sortedKeys(defaults)
-	for _, known := range keys { // right name, wrong section
-		if _, name, ok := strings.Cut(known, "."); ok && name == key[strings.LastIndex(key, ".")+1:] {
-			return fmt.Sprintf("unknown key %s, did you mean %s?", key, known)
+	var elsewhere []string // the right name in another section
+	for _, known := range keys {
+		if strings.HasSuffix("."+known, "."+key[strings.LastIndex(key, ".")+1:]) {
+			elsewhere = append(elsewhere, known)
 		}
+	}
+	if len(elsewhere) > 0 {
+		return fmt.Sprintf("unknown key %s, did you mean %s?", key, strings.Join(elsewhere, " or "))
 	}
 	return "unknown key " + key + didYouMean(key, keys)
 }
