@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"zonewire"
+)
+
+// silentAfter is how long a worker may be silent before its rows are taken over. It beats every 5 seconds.
+const silentAfter = 20 * time.Second
+
+var (
+	qWorkerStart = sqlText(`
+		INSERT INTO worker (host, pid, pid_start, started_ms, beat_ms, stopped_ms)
+		VALUES (?1, ?2, ?3, ?4, ?4, 0)
+		RETURNING id`)
+	// A beat revives: a worker that was frozen and taken for dead has lost its rows, and may claim others.
+	qWorkerBeat   = sqlText(`UPDATE worker SET beat_ms = ?2, stopped_ms = 0 WHERE id = ?1`)
+	qWorkerStop   = sqlText(`UPDATE worker SET stopped_ms = ?2 WHERE id = ?1`)
+	qWorkersAlive = sqlText(`SELECT id, host, pid, pid_start, beat_ms FROM worker WHERE stopped_ms = 0 AND id <> ?1`)
+)
+
+// The statements that give a worker's rows back, for deliveries and notices alike.
+var (
+	giveBack = tables(`
+		UPDATE {table}
+		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, next_ms = ?2
+		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms = 0`)
+	lostAgain = tables(`
+		UPDATE {table}
+		SET state = 2, claim = 0, began_ms = 0, next_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
+		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0 AND losses + 1 < ?3`)
+	lostForGood = tables(`
+		UPDATE {table}
+		SET state = 5, claim = 0, began_ms = 0, done_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
+		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0`)
+)
+
+// tables writes a statement for deliveries and one for notices: both are mail, and go by the same rules.
+func tables(text string) [2]query {
+	return [2]query{
+		zonewire.DigestJob: sqlText(strings.ReplaceAll(text, "{table}", "delivery")),
+		zonewire.NoticeJob: sqlText(strings.ReplaceAll(text, "{table}", "notice")),
+	}
+}
+
+// StartWorker registers a sender. It must beat every 5 seconds, or others take its rows over.
+func (db *DB) StartWorker(ctx context.Context, now time.Time) (id int64, err error) {
+	err = db.write(ctx, "start worker", func(q querier) error {
+		return q.row(ctx, qWorkerStart, []any{thisHost(), int64(os.Getpid()), processStart(os.Getpid()), toMs(now)}, &id)
+	})
+	return id, err
+}
+
+// Beat says that a worker lives.
+func (db *DB) Beat(ctx context.Context, worker int64, now time.Time) error {
+	return db.write(ctx, "beat", func(q querier) error { return beat(ctx, q, worker, now) })
+}
+
+func beat(ctx context.Context, q querier, worker int64, now time.Time) error {
+	n, err := q.exec(ctx, qWorkerBeat, worker, toMs(now))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("worker %d: %w", worker, zonewire.ErrNotFound)
+	}
+	return err
+}
+
+// StopWorker gives back what a worker holds and ends it.
+func (db *DB) StopWorker(ctx context.Context, worker int64, now time.Time) error {
+	return db.write(ctx, "stop worker", func(q querier) error {
+		if err := db.bury(ctx, q, worker, now); err != nil {
+			return err
+		}
+		_, err := q.exec(ctx, qWorkerStop, worker, toMs(now))
+		return err
+	})
+}
+
+// Release gives back the rows that a worker claimed and did not begin.
+func (db *DB) Release(ctx context.Context, worker int64, now time.Time) (released int, err error) {
+	err = db.write(ctx, "release", func(q querier) error {
+		released = 0
+		for _, text := range giveBack {
+			n, err := q.exec(ctx, text, worker, toMs(now))
+			if err != nil {
+				return err
+			}
+			released += int(n)
+		}
+		return nil
+	})
+	return released, err
+}
+
+// reap takes over the rows of workers that are gone.
+func (db *DB) reap(ctx context.Context, q querier, me int64, now time.Time) error {
+	type worker struct {
+		id, pid, beat int64
+		host, start   string
+	}
+	alive, err := collect(ctx, q, qWorkersAlive, []any{me}, func(rows *sql.Rows) (worker, error) {
+		var w worker
+		err := rows.Scan(&w.id, &w.host, &w.pid, &w.start, &w.beat)
+		return w, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range alive {
+		// All workers of a file are on one machine: a process that is gone needs no time to be silent.
+		gone := w.host == thisHost() && processStart(int(w.pid)) != w.start
+		if !gone && now.Sub(fromMs(w.beat)) < silentAfter {
+			continue
+		}
+		if err := db.bury(ctx, q, w.id, now); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, qWorkerStop, w.id, toMs(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bury settles the rows of a worker that will not answer for them. What was not begun is simply open again; of what
+// was begun nobody knows: it is sent once more, or held, by the policy.
+func (db *DB) bury(ctx context.Context, q querier, worker int64, now time.Time) error {
+	for kind := range giveBack {
+		if _, err := q.exec(ctx, giveBack[kind], worker, toMs(now)); err != nil {
+			return err
+		}
+		if db.uncertain != zonewire.Hold {
+			if _, err := q.exec(ctx, lostAgain[kind], worker, toMs(now), int64(zonewire.MaxLosses)); err != nil {
+				return err
+			}
+		}
+		if _, err := q.exec(ctx, lostForGood[kind], worker, toMs(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// thisHost names the machine and its process numbers: two containers may share a file and not their pids.
+func thisHost() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "" // no such machine: only the heartbeat tells
+	}
+	pids, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(boot)) + " " + pids
+}
+
+// processStart tells two processes with one number apart; "gone" if there is none.
+func processStart(pid int) string {
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		return "gone"
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// The name in parentheses may hold spaces; the start time is the 20th field behind it, the state the first.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 {
+		return ""
+	}
+	if fields[0] == "Z" { // ended, and nobody has asked for its exit code yet
+		return "gone"
+	}
+	return fields[19]
+}
+
+// newClaim is a number that no other claim has: only the database compares it.
+func newClaim() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+	return int64(binary.LittleEndian.Uint64(b[:])>>1) | 1
+}
