@@ -62,7 +62,7 @@ var (
 	finishNotice = sqlText(`
 		UPDATE notice
 		SET state = ?3, done_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0, email = '',
-			body = ''
+			body = ?9
 		WHERE id = ?1 AND claim = ?2`)
 )
 
@@ -156,8 +156,12 @@ func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome
 			text = finishNotice
 		}
 	}
+	args := []any{job.ID, job.Claim, int64(out.State), toMs(at), int64(out.Code), out.Enhanced, out.Reply, int64(losses)}
+	if text == finishNotice {
+		args = append(args, []byte{})
+	}
 	return db.together(ctx, "finish", func(ctx context.Context, q querier) error {
-		return held(q.exec(ctx, text, job.ID, job.Claim, int64(out.State), toMs(at), int64(out.Code), out.Enhanced, out.Reply, int64(losses)))
+		return held(q.exec(ctx, text, args...))
 	})
 }
 
