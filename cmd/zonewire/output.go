@@ -146,6 +146,15 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// stampOrNull is a moment for JSON: null if there is none.
+func stampOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := stamp(t)
+	return &s
+}
+
 // bar is a progress bar with rate and time left, on a terminal; on a pipe it writes nothing. total is -1 when nobody
 // knows it; unit is what is counted, such as "articles". The caller calls Finish.
 func (a *app) bar(total int, what, unit string) *progressbar.ProgressBar {

@@ -31,6 +31,8 @@ each subscriber one digest of what is new, on the schedule of their list.`,
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
 
 	root.AddCommand(
+		newZone(a),
+		newAudit(a),
 		newConfig(a),
 		newVersion(a),
 	)
@@ -142,6 +144,23 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 	for _, c := range cmd.Commands() {
 		walk(c, visit)
 	}
+}
+
+// require makes flags obligatory.
+func require(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag does not exist
+		}
+	}
+}
+
+// orNothing is the mistake of an edit that changes nothing, unless there is a worse one.
+func orNothing(cmd *cobra.Command, err error) error {
+	if err != nil {
+		return err
+	}
+	return usagef(cmd, "nothing to change: give at least one flag")
 }
 
 // Argument checks whose messages name what is missing.
