@@ -26,12 +26,16 @@ type Set struct {
 	text map[string]*texttemplate.Template // locale/name
 }
 
-// Load parses the embedded templates, those in dir taking their place by file name. An empty dir overrides nothing.
-// A template that does not parse, or a phrase that a locale lacks, is an error that names the file.
+// Load parses the embedded templates, those in dir taking their place by file name, such as mail/digest.html; a locale
+// file in dir may hold only the phrases that it changes. An empty dir overrides nothing. A template that does not parse,
+// a phrase that a locale lacks, and a file in dir that overrides nothing are errors that name the file.
 func Load(dir string) (*Set, error) {
-	var files fs.FS = embedded
+	files := overlay{over: embed.FS{}, under: embedded}
 	if dir != "" {
-		files = overlay{os.DirFS(dir), embedded}
+		if err := checkDir(dir); err != nil {
+			return nil, err
+		}
+		files.over = os.DirFS(dir)
 	}
 	s := &Set{html: map[string]*template.Template{}, text: map[string]*texttemplate.Template{}}
 	for _, locale := range zonewire.Locales() {
@@ -40,6 +44,26 @@ func Load(dir string) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// checkDir refuses a folder that is none, and a template in it whose name is misspelt: it would be ignored in silence.
+func checkDir(dir string) error {
+	if _, err := os.ReadDir(dir); err != nil {
+		return fmt.Errorf("templates folder: %w", err)
+	}
+	names, err := fs.Glob(os.DirFS(dir), "*/*")
+	if err != nil {
+		return fmt.Errorf("templates folder %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if ext := path.Ext(name); ext != ".html" && ext != ".txt" {
+			continue
+		}
+		if _, err := fs.Stat(embedded, name); err != nil {
+			return fmt.Errorf("template %s: it overrides nothing: %w", path.Join(dir, name), zonewire.ErrNotFound)
+		}
+	}
+	return nil
 }
 
 // overlay reads from the first file system that has the file.
@@ -53,7 +77,7 @@ func (o overlay) Open(name string) (fs.File, error) {
 	return f, err
 }
 
-func (s *Set) load(files fs.FS, locale string) error {
+func (s *Set) load(files overlay, locale string) error {
 	phrases, err := readPhrases(files, locale)
 	if err != nil {
 		return err
@@ -64,12 +88,18 @@ func (s *Set) load(files fs.FS, locale string) error {
 		return fmt.Errorf("list templates: %w", err)
 	}
 	for _, name := range names {
+		if path.Dir(name) == "locales" {
+			continue
+		}
+		body, err := fs.ReadFile(files, name)
+		if err == nil {
+			err = checkPhrases(string(body), phrases)
+		}
+		if err != nil {
+			return fmt.Errorf("template %s in %s: %w", name, locale, err)
+		}
 		switch {
 		case path.Ext(name) == ".txt":
-			body, err := fs.ReadFile(files, name)
-			if err != nil {
-				return fmt.Errorf("template %s: %w", name, err)
-			}
 			t, err := texttemplate.New(path.Base(name)).Funcs(texttemplate.FuncMap(funcs)).Parse(string(body))
 			if err != nil {
 				return fmt.Errorf("template %s: %w", name, err)
@@ -88,7 +118,7 @@ func (s *Set) load(files fs.FS, locale string) error {
 
 // parseHTML parses one page together with the shared pieces of its folder, whose names begin with an underscore.
 func parseHTML(files fs.FS, name string, funcs template.FuncMap) (*template.Template, error) {
-	t := template.New(path.Base(name)).Funcs(funcs)
+	t := template.New("").Funcs(funcs) // not the page's name: html/template would empty the set when the page is parsed
 	shared, err := fs.Glob(embedded, path.Dir(name)+"/_*.html")
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", name, err)

@@ -1,0 +1,262 @@
+package digest
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"zonewire"
+	"zonewire/templates"
+)
+
+// paper is what the templates read: a page with its stories grouped by zone.
+type paper struct {
+	Title         string // of the list
+	Short         string // the title, short enough for a subject
+	Slot          time.Time
+	Count         int // stories, also those only counted
+	Zones         int
+	Preheader     string // the first headlines, shown by mail programs beside the subject
+	Sections      []section
+	More          int // stories of the zones that have no section
+	MoreURL       string
+	LeaveURL      string // empty on the page for everybody
+	BrowserURL    string // empty while there is no such page
+	ListURL       string
+	Contact       string // an address
+	PostalAddress string
+}
+
+// section is one zone. Stories come first, then Titles, then More are only counted.
+type section struct {
+	Name    string
+	URL     string // of the zone's page, empty while the zone is unknown
+	Place   string // province and city
+	Stories []story
+	Titles  []story
+	More    int
+	MoreURL string
+}
+
+// story is one article, its texts clean and short.
+type story struct {
+	Title   string
+	URL     string
+	Byline  string // source and date
+	Summary string
+	Lang    string // of title and summary, empty if it is the mail's
+}
+
+// newPaper lays out every story of the edition at full length, in the order of the mail: zones by province in the
+// order of the national code (GB/T 2260), the busiest zone of a province first; stories as they came.
+func newPaper(e Edition) (paper, error) {
+	loc, err := e.location()
+	if err != nil {
+		return paper{}, err
+	}
+	title := e.unmarked(e.List.Title)
+	p := paper{
+		Title:         clip(title, titleColumns),
+		Short:         clip(title, subjectColumns),
+		Slot:          e.Slot.In(loc),
+		Count:         len(e.Articles),
+		MoreURL:       cmp.Or(e.digestURL(), e.listURL()),
+		BrowserURL:    e.digestURL(),
+		ListURL:       e.listURL(),
+		PostalAddress: clean(e.PostalAddress),
+	}
+	byZone := map[int64][]story{}
+	for _, a := range e.Articles {
+		byZone[a.ZoneID] = append(byZone[a.ZoneID], e.story(a))
+	}
+	ids := make([]int64, 0, len(byZone))
+	for id := range byZone {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b int64) int {
+		return cmp.Or(
+			cmp.Compare(provinceRank(e.Zones[a].Province), provinceRank(e.Zones[b].Province)),
+			cmp.Compare(e.Zones[a].Province, e.Zones[b].Province),
+			cmp.Compare(len(byZone[b]), len(byZone[a])),
+			cmp.Compare(e.Zones[a].Slug, e.Zones[b].Slug),
+			cmp.Compare(a, b))
+	})
+	for _, id := range ids {
+		p.Sections = append(p.Sections, e.section(id, byZone[id]))
+	}
+	p.Zones = len(p.Sections)
+	p.Preheader = preheader(p.Sections)
+	return p, nil
+}
+
+func (e Edition) section(id int64, stories []story) section {
+	z, known := e.Zones[id]
+	if !known {
+		return section{Stories: stories, MoreURL: cmp.Or(e.digestURL(), e.listURL())}
+	}
+	page := e.BaseURL + "/zones/" + z.Slug
+	return section{
+		Name:    clip(e.unmarked(z.DisplayName(e.Locale)), titleColumns),
+		URL:     page,
+		Place:   place(z, e.Locale),
+		Stories: stories,
+		MoreURL: page,
+	}
+}
+
+func (e Edition) story(a zonewire.Article) story {
+	s := story{
+		Title:   clip(e.unmarked(a.Title), titleColumns),
+		Summary: e.unmarked(a.Summary),
+		Byline:  e.byline(a),
+	}
+	if s.Summary == "" {
+		s.Summary = e.unmarked(plainText(a.ContentHTML, 2*summaryColumns))
+	}
+	s.Summary = clip(s.Summary, summaryColumns)
+	var ok bool
+	if s.URL, ok = webURL(e.unmarked(a.URL)); !ok {
+		s.URL = e.BaseURL + "/articles/" + strconv.FormatInt(a.ID, 10)
+	}
+	if lang := cmp.Or(a.Language, e.Zones[a.ZoneID].Language, zonewire.LocaleZH); lang != e.Locale {
+		s.Lang = lang
+	}
+	return s
+}
+
+// byline is "source · date". The year is told when it is not the digest's; a date that was a guess is not told.
+func (e Edition) byline(a zonewire.Article) string {
+	var parts []string
+	if source := clip(e.unmarked(a.Source), titleColumns/4); source != "" {
+		parts = append(parts, source)
+	}
+	if !a.Suspect && !a.Published.IsZero() {
+		date := templates.Day
+		if a.Published.Year() != e.Slot.Year() {
+			date = templates.Date
+		}
+		parts = append(parts, date(e.Locale, a.Published))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// unmarked is a text of others, clean, and without the mark: only our own links may hold a reader's token.
+func (e Edition) unmarked(s string) string {
+	if e.Mark != "" {
+		s = strings.ReplaceAll(s, e.Mark, "")
+	}
+	return clean(s)
+}
+
+// preheader is the first headline of each zone until the line is full.
+func preheader(sections []section) string {
+	var b strings.Builder
+	for _, s := range sections {
+		if columns(b.String()) >= preheaderColumns {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteString(" · ")
+		}
+		b.WriteString(s.Stories[0].Title)
+	}
+	return clip(b.String(), preheaderColumns)
+}
+
+// cut says how much of each story a part tells.
+type cut struct {
+	full    int // stories told with byline and summary
+	titles  int // stories told by title, after those
+	summary int // columns of a summary; 0 tells none
+}
+
+// cut gives the paper with only that much of it. The stories told are shared out over the zones, so that a busy zone
+// leaves room for a quiet one; a zone of which nothing is told is counted at the end.
+func (p paper) cut(c cut) paper {
+	sizes := make([]int, len(p.Sections))
+	for i, s := range p.Sections {
+		sizes[i] = len(s.Stories)
+	}
+	full := share(c.full, sizes)
+	for i := range sizes {
+		sizes[i] -= full[i]
+	}
+	titles := share(c.titles, sizes)
+
+	all := p.Sections
+	p.Sections = nil
+	for i, s := range all {
+		told := s.Stories[:full[i]+titles[i]]
+		more := len(s.Stories) - len(told)
+		if len(told) == 0 {
+			p.More += more
+			continue
+		}
+		s.Stories, s.Titles, s.More = slices.Clone(told[:full[i]]), told[full[i]:], more
+		for j := range s.Stories {
+			s.Stories[j].Summary = clip(s.Stories[j].Summary, c.summary)
+		}
+		p.Sections = append(p.Sections, s)
+	}
+	return p
+}
+
+// share deals n places out to groups of these sizes, one to each in turn.
+func share(n int, sizes []int) []int {
+	got := make([]int, len(sizes))
+	for dealt := true; dealt && n > 0; {
+		dealt = false
+		for i, size := range sizes {
+			if n > 0 && got[i] < size {
+				got[i]++
+				n--
+				dealt = true
+			}
+		}
+	}
+	return got
+}
+
+// leads is how many stories keep their summary when the rest has shrunk to titles.
+const leads = 8
+
+// leastStory is less than any story takes, in bytes: no part within the limit tells more than limit/leastStory.
+const leastStory = 64
+
+// fit renders the fullest part within limit bytes: items stories with summaries and all others by title; then shorter
+// summaries; then none; then titles under a few leads, and what does not fit is counted. The last resort tells no story
+// at all, and is returned whatever it weighs.
+func fit(limit, items, stories int, render func(cut) (string, error)) (string, error) {
+	all := min(stories, limit/leastStory)
+	for _, summary := range []int{summaryColumns, shortSummary, 0} {
+		part, err := render(cut{full: items, titles: all, summary: summary})
+		if err != nil || len(part) <= limit {
+			return part, err
+		}
+	}
+	for _, full := range []int{min(items, leads), 0} {
+		part, err := render(cut{full: full, summary: shortSummary})
+		if err != nil {
+			return "", err
+		}
+		if len(part) > limit {
+			continue
+		}
+		for lo, hi := 0, all; lo < hi; { // lo titles fit; more than hi do not
+			mid := (lo + hi + 1) / 2
+			more, err := render(cut{full: full, titles: mid, summary: shortSummary})
+			if err != nil {
+				return "", err
+			}
+			if len(more) <= limit {
+				lo, part = mid, more
+			} else {
+				hi = mid - 1
+			}
+		}
+		return part, nil
+	}
+	return render(cut{})
+}
