@@ -1,0 +1,209 @@
+// Package feed turns articles into RSS 2.0, Atom and JSON Feed documents, and serves them from memory.
+//
+// [Render] is pure: the same values give the same bytes, with no clock, random number or map order in them. All three
+// formats of a feed hold the same items under the same ids, and every field is cleaned on its way in, whatever the
+// store holds: a single control character would make a feed that no reader can parse.
+//
+// [Server] renders when something changed, never because somebody asked. What it serves is a snapshot: the bytes in
+// every coding with their validators, swapped as one. A hit reads no database and runs no template. Bytes that come out
+// equal keep their snapshot, so ETag and Last-Modified move together, and only when the document does. The moment a
+// version first existed is kept in the store, so a restart and a second replica give the same validators.
+package feed
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"zonewire"
+)
+
+// Format is one of the formats a feed comes in; its text is the extension of the path.
+type Format string
+
+// The formats.
+const (
+	RSS  Format = "rss"  // RSS 2.0 and the RSS Advisory Board's profile
+	Atom Format = "atom" // RFC 4287
+	JSON Format = "json" // JSON Feed 1.1
+)
+
+// Formats lists every format in the order in which pages offer them.
+func Formats() []Format { return []Format{RSS, Atom, JSON} }
+
+// The places of the formats in a set of documents.
+const (
+	rssPlace = iota
+	atomPlace
+	jsonPlace
+	places
+)
+
+func (f Format) place() (int, bool) {
+	switch f {
+	case RSS:
+		return rssPlace, true
+	case Atom:
+		return atomPlace, true
+	case JSON:
+		return jsonPlace, true
+	}
+	return 0, false
+}
+
+// MediaType is the format's type without parameters.
+func (f Format) MediaType() string {
+	switch f {
+	case RSS:
+		return "application/rss+xml"
+	case Atom:
+		return "application/atom+xml"
+	}
+	return "application/feed+json"
+}
+
+// ContentType is the format's type with its charset, as HTTP says it.
+func (f Format) ContentType() string { return f.MediaType() + "; charset=utf-8" }
+
+// Label is the format's name for people.
+func (f Format) Label() string {
+	switch f {
+	case RSS:
+		return "RSS"
+	case Atom:
+		return "Atom"
+	}
+	return "JSON Feed"
+}
+
+// Site is what every feed of an installation shares. The zero values of Language, MaxItems and MaxBytes mean the
+// defaults.
+type Site struct {
+	BaseURL   string // without a trailing slash
+	Authority string // of the tag URIs (RFC 4151): a host name in lower case. Stored once: ids must outlive a move
+	Year      int    // of the tag URIs: a year in which the authority was ours
+	Title     string // of the feed over all zones
+	Language  string // of the feed over all zones, and of zones that name none; default zh-CN
+	MaxItems  int    // default 50
+	MaxBytes  int    // of a document before compression; default 524288. One item is always left
+	Hub       string // WebSub hub; empty = none
+}
+
+// The bounds that readers live well with.
+const (
+	DefaultMaxItems = 50
+	DefaultMaxBytes = 512 << 10
+)
+
+func (s Site) withDefaults() Site {
+	s.BaseURL = strings.TrimRight(s.BaseURL, "/")
+	if s.Language == "" {
+		s.Language = zonewire.LocaleZH
+	}
+	if s.MaxItems <= 0 {
+		s.MaxItems = DefaultMaxItems
+	}
+	if s.MaxBytes <= 0 {
+		s.MaxBytes = DefaultMaxBytes
+	}
+	return s
+}
+
+// Document is what one feed holds.
+type Document struct {
+	Zone     *zonewire.Zone          // nil: the feed over all zones
+	Articles []zonewire.Article      // newest change first
+	Zones    map[int64]zonewire.Zone // the zones that the articles of a feed over all zones are from
+	Updated  time.Time               // the newest change; zero = that of the articles. Never the present
+}
+
+// Link is the address of a feed in one format.
+type Link struct {
+	Format Format
+	URL    string
+	Type   string // media type
+	Title  string
+}
+
+// URLs lists the addresses of a zone's feed, or with nil of the feed over all zones: for the alternate links of a page.
+func (s Site) URLs(zone *zonewire.Zone) []Link {
+	s = s.withDefaults()
+	title, slug := line(s.Title, maxTitle), ""
+	if zone != nil {
+		title, slug = zoneTitle(*zone, s.zoneLanguage(*zone)), zone.Slug
+	}
+	var links []Link
+	for _, f := range Formats() {
+		links = append(links, Link{Format: f, URL: s.BaseURL + Path(slug, f), Type: f.MediaType(), Title: title + " · " + f.Label()})
+	}
+	return links
+}
+
+// Path is the canonical path of a zone's feed; the empty slug means all zones.
+func Path(slug string, f Format) string {
+	if slug == "" {
+		return "/feed." + string(f)
+	}
+	return "/zones/" + slug + "/feed." + string(f)
+}
+
+// parsePath reads what [Path] wrote.
+func parsePath(path string) (slug string, f Format, ok bool) {
+	file := path
+	if after, zone := strings.CutPrefix(path, "/zones/"); zone {
+		slash := strings.IndexByte(after, '/')
+		if slash < 1 {
+			return "", "", false
+		}
+		slug, file = after[:slash], after[slash:]
+	}
+	ext, ok := strings.CutPrefix(file, "/feed.")
+	if ok {
+		_, ok = Format(ext).place()
+	}
+	return slug, Format(ext), ok
+}
+
+// page is the address of the page for people that a feed belongs to.
+func (s Site) page(slug string) string {
+	if slug == "" {
+		return s.BaseURL + "/"
+	}
+	return s.BaseURL + "/zones/" + slug
+}
+
+// tag is a tag URI (RFC 4151). Only database ids take part: titles, slugs, addresses and dates all change.
+func (s Site) tag(kind string, id int64) string {
+	return fmt.Sprintf("tag:%s,%04d:%s/%s", s.Authority, s.Year, kind, strconv.FormatInt(id, 10))
+}
+
+// FeedID is the id of a zone's feed, or with 0 of the feed over all zones: the same in every format.
+func (s Site) FeedID(zone int64) string {
+	if zone == 0 {
+		return fmt.Sprintf("tag:%s,%04d:all", s.Authority, s.Year)
+	}
+	return s.tag("zone", zone)
+}
+
+// ItemID is the id of an article in every feed and format.
+func (s Site) ItemID(article int64) string { return s.tag("item", article) }
+
+func (s Site) zoneLanguage(z zonewire.Zone) string {
+	if lang := language(z.Language); lang != "" {
+		return lang
+	}
+	return s.Language
+}
+
+// zoneTitle is the zone's name in the language of its feed.
+func zoneTitle(z zonewire.Zone, lang string) string {
+	locale := zonewire.LocaleZH
+	if strings.HasPrefix(strings.ToLower(lang), "en") {
+		locale = zonewire.LocaleEN
+	}
+	if title := line(z.DisplayName(locale), maxTitle); title != "" {
+		return title
+	}
+	return z.Slug
+}
