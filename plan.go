@@ -7,7 +7,7 @@ import "time"
 type Planning interface {
 	// Slots gives the slot that a due list is planned for, which is the latest one not after now, and the one that
 	// follows it, zero when there is none. It fails with [ErrInvalid] when the list's schedule or time zone cannot be
-	// read: the store then leaves that list aside and plans the others.
+	// read; the other lists are planned all the same.
 	Slots(l List, now time.Time) (slot, following time.Time, err error)
 
 	// Plan decides what a slot becomes. Without items there is nothing new: the slot is skipped.
