@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"net/url"
@@ -18,9 +19,9 @@ func webHelpers(locale string) template.FuncMap {
 		"weblink":     weblink,
 		"host":        host,
 		"size":        size,
-		// foreign gives the language to mark a text with: none if it is the page's own or unknown.
+		// foreign gives the language to mark a text with: none if it is the page's own. Unknown means Chinese.
 		"foreign": func(language string) string {
-			if language == locale {
+			if language = cmp.Or(language, zonewire.LocaleZH); language == locale {
 				return ""
 			}
 			return language

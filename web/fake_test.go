@@ -1,0 +1,187 @@
+package web_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zonewire"
+	"zonewire/templates"
+	"zonewire/web"
+)
+
+const base = "http://news.example.cn"
+
+var (
+	secret = zonewire.Secret("0123456789abcdef0123456789abcdef")
+	now    = time.Date(2026, 11, 24, 8, 30, 0, 0, zonewire.Shanghai)
+)
+
+// The subscriptions of the sample, by state.
+const (
+	activeSub int64 = 1 + iota
+	pendingSub
+	leftSub
+	privateSub
+	erasedSub // known to no store: its token alone is left
+)
+
+// fake is a small working store. Err, if set, is what every read answers.
+type fake struct {
+	zones    []zonewire.Zone
+	former   map[string]string // former slug: slug
+	articles []zonewire.Article
+	lists    []zonewire.List
+	digests  []zonewire.Digest
+	variants []zonewire.Variant
+	subs     map[int64]zonewire.Subscription
+	writes   []string // every change asked for
+	err      error
+}
+
+func (f *fake) Zones(context.Context) ([]zonewire.Zone, error) { return f.zones, f.err }
+
+func (f *fake) Zone(_ context.Context, slug string) (zonewire.Zone, error) {
+	slug = cmp.Or(f.former[slug], slug)
+	return find(f.zones, f.err, func(z zonewire.Zone) bool { return z.Slug == slug })
+}
+
+func (f *fake) Articles(_ context.Context, q zonewire.ArticleQuery) ([]zonewire.Article, error) {
+	var out []zonewire.Article
+	for _, a := range f.articles {
+		if a.ZoneID == 0 || !a.Withdrawn.IsZero() ||
+			q.ZoneID != 0 && a.ZoneID != q.ZoneID ||
+			q.Province != "" && a.Province != q.Province ||
+			q.Before != 0 && a.Change >= q.Before {
+			continue
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b zonewire.Article) int { return cmp.Compare(b.Change, a.Change) })
+	return out[:min(len(out), q.Limit)], f.err
+}
+
+func (f *fake) Article(_ context.Context, id int64) (zonewire.Article, error) {
+	return find(f.articles, f.err, func(a zonewire.Article) bool { return a.ID == id })
+}
+
+func (f *fake) Lists(context.Context) ([]zonewire.List, error) { return f.lists, f.err }
+
+func (f *fake) List(_ context.Context, slug string) (zonewire.List, error) {
+	return find(f.lists, f.err, func(l zonewire.List) bool { return l.Slug == slug })
+}
+
+func (f *fake) Digests(_ context.Context, list string, limit int) ([]zonewire.Digest, error) {
+	var out []zonewire.Digest
+	for _, d := range f.digests {
+		if d.List == list {
+			out = append(out, d)
+		}
+	}
+	slices.Reverse(out)
+	return out[:min(len(out), limit)], f.err
+}
+
+func (f *fake) Digest(_ context.Context, id int64) (zonewire.Digest, error) {
+	return find(f.digests, f.err, func(d zonewire.Digest) bool { return d.ID == id })
+}
+
+func (f *fake) WebVariant(_ context.Context, digest int64, locale string) (zonewire.Variant, error) {
+	return find(f.variants, f.err, func(v zonewire.Variant) bool { return v.Digest == digest && v.Locale == locale })
+}
+
+func (f *fake) Subscription(_ context.Context, id int64) (zonewire.Subscription, zonewire.List, error) {
+	sub, ok := f.subs[id]
+	if f.err != nil || !ok {
+		return sub, zonewire.List{}, cmp.Or(f.err, zonewire.ErrNotFound)
+	}
+	l, err := find(f.lists, nil, func(l zonewire.List) bool { return l.ID == sub.ListID })
+	return sub, l, err
+}
+
+func (f *fake) Unsubscribe(_ context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
+	return f.change("unsubscribe", act, id, zonewire.SubUnsubscribed)
+}
+
+func (f *fake) Confirm(_ context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
+	return f.change("confirm", act, id, zonewire.SubActive)
+}
+
+func (f *fake) change(what string, act zonewire.Act, id int64, to zonewire.SubscriptionState) (zonewire.Subscription, error) {
+	f.writes = append(f.writes, fmt.Sprintf("%s %d by %s", what, id, act.By))
+	sub := f.subs[id]
+	sub.State = to
+	f.subs[id] = sub
+	return sub, f.err
+}
+
+func find[T any](all []T, err error, is func(T) bool) (T, error) {
+	var none T
+	if err != nil {
+		return none, err
+	}
+	if i := slices.IndexFunc(all, is); i >= 0 {
+		return all[i], nil
+	}
+	return none, zonewire.ErrNotFound
+}
+
+// serve gives the handler over the store; what it logs at error level comes back in the string.
+func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
+	t.Helper()
+	set, err := templates.Load("")
+	if err != nil {
+		t.Fatalf("load templates: %v", err)
+	}
+	var log strings.Builder
+	return web.New(st, web.Config{
+		BaseURL:   base,
+		SiteTitle: "开发区要闻",
+		Secret:    secret,
+		Templates: set,
+		Feeds:     feeds,
+		Now:       func() time.Time { return now },
+		Log:       slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError})),
+		Describe: func(l zonewire.List, locale string) string {
+			if locale == zonewire.LocaleEN {
+				return "weekdays at 08:00"
+			}
+			return "工作日 08:00"
+		},
+	}), &log
+}
+
+func feeds(z *zonewire.Zone) []web.Feed {
+	path, title := "/", "全部开发区"
+	if z != nil {
+		path, title = "/zones/"+z.Slug+"/", z.Name
+	}
+	return []web.Feed{
+		{title + "（RSS）", base + path + "feed.rss", "application/rss+xml", "RSS"},
+		{title + "（Atom）", base + path + "feed.atom", "application/atom+xml", "Atom"},
+		{title + "（JSON Feed）", base + path + "feed.json", "application/feed+json", "JSON Feed"},
+	}
+}
+
+// get asks for a path, with headers as names and values in turn.
+func get(h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
+	return do(h, httptest.NewRequest(http.MethodGet, path, nil), headers...)
+}
+
+func do(h http.Handler, r *http.Request, headers ...string) *httptest.ResponseRecorder {
+	for pair := range slices.Chunk(headers, 2) {
+		r.Header.Set(pair[0], pair[1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func token(p zonewire.Purpose, id int64) string { return secret.Token(p, id) }

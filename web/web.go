@@ -1,0 +1,129 @@
+// Package web gives people their pages: zones and their articles, lists and the digests they sent, and the two
+// links that a mail carries, to confirm and to leave.
+//
+// Policy. A GET changes nothing, whoever follows the link: only a POST acts. What a token allows stands in the path,
+// so no page needs a cookie, a session or a script, and the content security policy of every page forbids scripts. A
+// private list does not exist for those without its key. A page is rendered whole before its first byte is written,
+// so a reader gets a page or a designed error, never half of either.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"zonewire"
+	"zonewire/templates"
+)
+
+// Store is what the pages read and the little that they change.
+type Store interface {
+	Zones
+	Articles
+	Lists
+	Digests
+	Subscriptions
+}
+
+// Zones finds development zones.
+type Zones interface {
+	// Zones lists every zone, open and closed.
+	Zones(ctx context.Context) ([]zonewire.Zone, error)
+	// Zone finds a zone by its slug or a former one: the answer's Slug tells. [zonewire.ErrNotFound] if there is none.
+	Zone(ctx context.Context, slug string) (zonewire.Zone, error)
+}
+
+// Articles finds articles.
+type Articles interface {
+	// Articles selects articles, newest change first.
+	Articles(ctx context.Context, q zonewire.ArticleQuery) ([]zonewire.Article, error)
+	// Article finds one, withdrawn or not. [zonewire.ErrNotFound] if there is none.
+	Article(ctx context.Context, id int64) (zonewire.Article, error)
+}
+
+// Lists finds lists.
+type Lists interface {
+	// Lists lists every list, private ones too.
+	Lists(ctx context.Context) ([]zonewire.List, error)
+	// List finds one by its slug. [zonewire.ErrNotFound] if there is none.
+	List(ctx context.Context, slug string) (zonewire.List, error)
+}
+
+// Digests finds what a list has sent.
+type Digests interface {
+	// Digests lists the list's latest, newest first.
+	Digests(ctx context.Context, list string, limit int) ([]zonewire.Digest, error)
+	// Digest finds one. [zonewire.ErrNotFound] if there is none.
+	Digest(ctx context.Context, id int64) (zonewire.Digest, error)
+	// WebVariant finds the digest's page in the locale. [zonewire.ErrNotFound] if that locale has none.
+	WebVariant(ctx context.Context, digest int64, locale string) (zonewire.Variant, error)
+}
+
+// Subscriptions finds and changes a person's place on a list.
+type Subscriptions interface {
+	// Subscription finds one with its list. [zonewire.ErrNotFound] if there is none.
+	Subscription(ctx context.Context, id int64) (zonewire.Subscription, zonewire.List, error)
+	// Unsubscribe ends one and cancels its open mails; ending it again changes nothing.
+	Unsubscribe(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error)
+	// Confirm makes a pending one active.
+	Confirm(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error)
+}
+
+// Feed is one feed that a page offers.
+type Feed struct {
+	Title string // in full, for a reader's list: "Jintan Economic Development Zone (Atom)"
+	URL   string // absolute
+	Type  string // media type, without parameters
+	Name  string // of the format, short: "Atom"
+}
+
+// Feeds lists the feeds of a zone, or of all zones for nil, the default first.
+type Feeds func(zone *zonewire.Zone) []Feed
+
+// Config is what the pages need besides the store. All of it but Describe must be set.
+type Config struct {
+	BaseURL   string // without a trailing slash
+	SiteTitle string
+	Secret    zonewire.Secret
+	Templates *templates.Set
+	Feeds     Feeds
+	Now       func() time.Time
+	Log       *slog.Logger
+	// Describe says in the locale when a list is sent, such as "weekdays at 08:00"; nil shows its cron line.
+	Describe func(l zonewire.List, locale string) string
+}
+
+type server struct {
+	Config
+	store Store
+}
+
+// New gives the handler of every page. It answers each path of its own and, as the last resort of a mux, any other
+// with a page that says 404.
+func New(st Store, cfg Config) http.Handler {
+	s := &server{Config: cfg, store: st}
+	read := []string{http.MethodGet, http.MethodHead}
+	act := append(read, http.MethodPost)
+
+	mux := http.NewServeMux()
+	for _, r := range []struct {
+		pattern string
+		methods []string
+		answer  answer
+	}{
+		{"/{$}", read, s.home},
+		{"/zones/{slug}", read, s.zone},
+		{"/articles/{id}", read, s.article},
+		{"/lists/{slug}", read, s.list},
+		{"/digests/{id}", read, s.digest},
+		{"/unsubscribe/{token}", act, s.unsubscribe},
+		{"/confirm/{token}", act, s.confirm},
+		{"/style.css", read, s.style},
+		{"/favicon.svg", read, s.favicon},
+		{"/", nil, s.unknown},
+	} {
+		mux.Handle(r.pattern, s.route(r.methods, r.answer))
+	}
+	return mux
+}
