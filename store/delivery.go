@@ -184,7 +184,8 @@ var (
 		UPDATE {table}
 		SET state = 9, reason = 'resumed from now', claim = 0, done_ms = ?1
 		WHERE state IN (0, 1, 2) AND began_ms = 0`)
-	qNextDue = sqlText(`SELECT COALESCE(MIN(next_ms), 0) FROM delivery WHERE state IN (0, 1, 2)`)
+	qDue       = sqlText(`SELECT COUNT(*) FROM delivery WHERE state IN (0, 1, 2) AND next_ms <= ?1`)
+	qNoticeDue = sqlText(`SELECT COUNT(*) FROM notice WHERE state IN (0, 1, 2) AND next_ms <= ?1`)
 )
 
 // PauseSending stops all mail at once: what is with the mail server finishes, nothing else begins.
@@ -337,12 +338,12 @@ func (db *DB) SettleDelivery(ctx context.Context, act zonewire.Act, id int64, as
 	})
 }
 
-// NextDue is when the next open delivery may be tried; zero if none is open, or all are being sent.
-func (db *DB) NextDue(ctx context.Context) (time.Time, error) {
-	var ms int64
-	err := db.reader().row(ctx, qNextDue, nil, &ms)
-	if ms == leasedUntil {
-		ms = 0
+// Due counts the mails that may be claimed now.
+func (db *DB) Due(ctx context.Context, now time.Time) (int, error) {
+	var deliveries, notices int
+	err := db.reader().row(ctx, qDue, []any{toMs(now)}, &deliveries)
+	if err == nil {
+		err = db.reader().row(ctx, qNoticeDue, []any{toMs(now)}, &notices)
 	}
-	return fromMs(ms), readError("next due", err)
+	return deliveries + notices, readError("due mail", err)
 }

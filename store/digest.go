@@ -349,10 +349,15 @@ func insertVariant(ctx context.Context, q querier, digest int64, v zonewire.Vari
 	return id, q.row(ctx, qVariantInsert, []any{digest, v.Locale, v.Zones, int64(v.Items), toFlag(v.Web != ""), body}, &id)
 }
 
-var errSlotTaken = errors.New("slot taken")
-
 // DueLists gives the lists whose next slot has come.
 func (db *DB) DueLists(ctx context.Context, now time.Time) ([]zonewire.List, error) {
 	all, err := listsWhere(ctx, db.reader(), qListsDue, toMs(now))
 	return all, readError("due lists", err)
+}
+
+var qRecipients = sqlText(`SELECT COALESCE(SUM(recipients), 0) FROM digest`)
+
+// Recipients counts the recipients of all digests: the sum of [DB.DeliveryCounts], always.
+func (db *DB) Recipients(ctx context.Context) (n int, err error) {
+	return n, readError("recipients", db.reader().row(ctx, qRecipients, nil, &n))
 }

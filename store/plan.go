@@ -11,6 +11,8 @@ import (
 	"zonewire"
 )
 
+var errSlotTaken = errors.New("slot taken")
+
 // A digest needs no body, and a window may hold thousands of articles.
 var (
 	qWindow = sqlText(`
