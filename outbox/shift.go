@@ -1,0 +1,367 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"zonewire"
+)
+
+// Times of the loops.
+const (
+	beatEvery    = 5 * time.Second
+	pollEvery    = time.Second      // how soon a new delivery is noticed
+	idleAfter    = 10 * time.Second // an unused connection is closed; servers hang up after a minute or more
+	storeTimeout = 15 * time.Second
+	drainTries   = 3 // failures of server or store in a row that Drain bears
+)
+
+// shift is one run of an agent: a feeder that claims jobs, senders that each hold a connection, and a heartbeat.
+type shift struct {
+	*Agent
+	patience int // failures in a row to bear, and an end when nothing is due; 0: the shift lasts until its context ends
+	gate     *gate
+	worker   atomic.Int64
+	hard     context.Context // ends the grace time after the shift was told to stop
+
+	// A job goes only to a sender that has a connection, so nobody sits on one while the server is down; a sender
+	// without is woken first. Both close when there will be no more.
+	jobs chan zonewire.Job
+	wake chan struct{}
+
+	mu        sync.Mutex
+	progress  Progress
+	unsettled map[jobKey]zonewire.DeliveryState // tried, and may come again
+	report    func(Progress)
+}
+
+type jobKey struct {
+	kind zonewire.JobKind
+	id   int64
+}
+
+func (s *shift) work(ctx context.Context) error {
+	s.gate = newGate(s.transport, s.patience, s.options.Log)
+	s.jobs, s.wake = make(chan zonewire.Job), make(chan struct{})
+	if err := s.signOn(ctx); err != nil {
+		return quiet(ctx, err)
+	}
+
+	var hardEnd context.CancelFunc
+	s.hard, hardEnd = context.WithCancel(context.WithoutCancel(ctx))
+	g, working := errgroup.WithContext(ctx)
+	dialling, fed := context.WithCancel(working)
+
+	var beside sync.WaitGroup
+	beside.Go(s.beat)
+	beside.Go(func() {
+		<-working.Done() // also when the group has ended by itself
+		if sleep(s.hard, s.options.Grace) == nil {
+			hardEnd()
+		}
+	})
+	g.Go(func() error {
+		defer fed() // who still dials has nothing to send
+		defer close(s.wake)
+		defer close(s.jobs)
+		return s.feed(working)
+	})
+	for range s.options.Connections {
+		g.Go(func() error { return s.send(working, dialling) })
+	}
+	err := quiet(ctx, g.Wait())
+	err = errors.Join(err, s.signOff(ctx))
+	hardEnd()
+	beside.Wait()
+	return err
+}
+
+// quiet is nil for an error that came because ctx ended.
+func quiet(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// feed hands out what is due.
+func (s *shift) feed(ctx context.Context) error {
+	// Few at a time: what is claimed goes out even if sending is paused meanwhile.
+	n := min(max(4*s.options.Connections, 20), 200)
+	if s.options.Rate > 0 {
+		n = min(n, max(1, int(5*s.options.Rate)))
+	}
+	for ctx.Err() == nil {
+		var jobs []zonewire.Job
+		err := s.persist(ctx, "claim", func(ctx context.Context) (err error) {
+			jobs, err = s.store.Claim(ctx, s.worker.Load(), n, time.Now())
+			return err
+		})
+		switch {
+		case errors.Is(err, zonewire.ErrLost) || errors.Is(err, zonewire.ErrNotFound):
+			if sleep(ctx, pollEvery) != nil { // the next beat starts a new worker
+				return nil
+			}
+			continue
+		case err != nil:
+			return quiet(ctx, err)
+		}
+		for _, job := range jobs {
+			if !s.hand(ctx, job) {
+				return nil
+			}
+		}
+		if len(jobs) == 0 {
+			if s.patience > 0 || sleep(ctx, pollEvery) != nil {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// hand gives a job to a sender. It wakes at most one more, so that a handful of mails opens a handful of connections.
+func (s *shift) hand(ctx context.Context, job zonewire.Job) bool {
+	select {
+	case s.jobs <- job:
+		return true
+	default:
+	}
+	wake := s.wake
+	for {
+		select {
+		case s.jobs <- job:
+			return true
+		case wake <- struct{}{}:
+			wake = nil
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// send is one sender: it opens a connection when there is work for it, and closes it when it has served.
+func (s *shift) send(ctx, dialling context.Context) error {
+	for {
+		select {
+		case _, more := <-s.wake:
+			if !more {
+				return nil
+			}
+		case <-ctx.Done():
+			return nil
+		}
+		conn, err := s.gate.dial(dialling)
+		if err != nil {
+			return quiet(dialling, err)
+		}
+		err = s.session(ctx, conn)
+		s.gate.done(conn)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// session sends over one connection until it is used up, unused, or broken.
+func (s *shift) session(ctx context.Context, conn Conn) error {
+	for n := 0; n < s.options.MailsPerConnection && conn.Usable(); n++ {
+		select {
+		case job, more := <-s.jobs:
+			if !more {
+				return nil
+			}
+			if err := s.deliver(ctx, conn, job); err != nil {
+				return err
+			}
+		case <-time.After(idleAfter):
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// deliver takes one job from composing to its recorded outcome. Until it is begun, an end of ctx leaves it untouched;
+// from then on only the end of the grace time cuts it short.
+func (s *shift) deliver(ctx context.Context, conn Conn, job zonewire.Job) error {
+	envelope, out, err := s.compose(ctx, job)
+	if err != nil {
+		return quiet(ctx, err)
+	}
+	if out != nil {
+		return s.finish(job, *out)
+	}
+	if err := s.limiter.Wait(ctx); err != nil {
+		return quiet(ctx, err)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	err = s.persist(ctx, "begin", func(ctx context.Context) error { return s.store.Begin(ctx, job, time.Now()) })
+	if errors.Is(err, zonewire.ErrLost) {
+		s.options.Log.Debug("delivery was taken back", "digest", job.Digest, "delivery", job.ID)
+		return nil
+	}
+	if err != nil {
+		return quiet(ctx, err)
+	}
+	reply := conn.Send(s.hard, envelope)
+	return s.finish(job, judge(reply, job, envelope.To, time.Now()))
+}
+
+// compose makes the job's message, or tells what becomes of a job that has none.
+func (s *shift) compose(ctx context.Context, job zonewire.Job) (Envelope, *zonewire.Outcome, error) {
+	mail := job.Mail
+	if mail == nil {
+		err := s.persist(ctx, "read mail", func(ctx context.Context) error {
+			v, err := s.variants.get(ctx, job.Variant)
+			mail = &v.Mail
+			return err
+		})
+		if errors.Is(err, zonewire.ErrNotFound) {
+			return Envelope{}, s.uncomposed(job, err), nil
+		}
+		if err != nil {
+			return Envelope{}, nil, err
+		}
+	}
+	to, err := s.composer.Address(job.Email)
+	if err == nil {
+		var e Envelope
+		e, err = s.composer.Compose(*mail, job, to)
+		if err == nil {
+			return e, nil, nil
+		}
+		if !errors.Is(err, ErrAddress) {
+			return Envelope{}, s.uncomposed(job, err), nil
+		}
+	}
+	return Envelope{}, &zonewire.Outcome{
+		State: zonewire.Rejected, Enhanced: "5.1.3", Reply: "not sent: the address is not one that mail can go to",
+	}, nil
+}
+
+// uncomposed puts a job off whose mail cannot be made: that is no fault of its reader, and may be mended.
+func (s *shift) uncomposed(job zonewire.Job, err error) *zonewire.Outcome {
+	s.options.Log.Error("mail cannot be composed", "digest", job.Digest, "delivery", job.ID, "err", err)
+	out := &zonewire.Outcome{Reply: "not sent: " + err.Error()}
+	out.State, out.Next = later(job, "", time.Now())
+	return out
+}
+
+// finish records an outcome. It tries until the grace time is over: what is not recorded may be sent again.
+func (s *shift) finish(job zonewire.Job, out zonewire.Outcome) error {
+	log := s.options.Log.With("digest", job.Digest, "delivery", job.ID, "state", out.State, "code", out.Code, "enhanced", out.Enhanced)
+	err := s.persist(s.hard, "finish", func(ctx context.Context) error { return s.store.Finish(ctx, job, out, time.Now()) })
+	switch {
+	case errors.Is(err, zonewire.ErrLost):
+		log.Warn("outcome came too late: another worker has the delivery")
+	case err != nil:
+		log.Error("outcome is not recorded", "err", err)
+		return err
+	case out.State == zonewire.Accepted:
+		log.Debug("mail accepted")
+	default:
+		log.Info("mail not accepted", "next", out.Next)
+	}
+	s.count(job, out)
+	return nil
+}
+
+// count keeps a drain's progress. A mail whose reply was lost comes back in the same drain: it counts once, as what
+// became of it last.
+func (s *shift) count(job zonewire.Job, out zonewire.Outcome) {
+	if s.patience == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := jobKey{job.Kind, job.ID}
+	if before, again := s.unsettled[key]; again {
+		s.progress.Counts[before]--
+		s.progress.Done--
+		delete(s.unsettled, key)
+	}
+	if out.Lost || out.State.Open() {
+		s.unsettled[key] = out.State
+	}
+	s.progress.Counts[out.State]++
+	s.progress.Done++
+	s.progress.Total = max(s.progress.Total, s.progress.Done)
+	if s.report != nil {
+		s.report(s.progress)
+	}
+}
+
+// persist calls the store until it answers. [zonewire.ErrLost] and [zonewire.ErrNotFound] are answers. Otherwise it
+// fails when ctx ends or patience does. The call itself is not cut off by ctx: a cancelled write leaves it open whether
+// it happened.
+func (s *shift) persist(ctx context.Context, what string, call func(context.Context) error) error {
+	wait := time.Second
+	for try := 1; ; try++ {
+		err := bounded(ctx, call)
+		if err == nil || errors.Is(err, zonewire.ErrLost) || errors.Is(err, zonewire.ErrNotFound) {
+			return err
+		}
+		if try == s.patience {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		s.options.Log.Error("outbox waits for the database", "doing", what, "err", err, "again_in", wait)
+		if sleep(ctx, wait) != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		wait = min(2*wait, 30*time.Second)
+	}
+}
+
+// bounded runs a call of the store that an end of ctx does not cut off.
+func bounded(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	return call(ctx)
+}
+
+func (s *shift) signOn(ctx context.Context) error {
+	return s.persist(ctx, "start worker", func(ctx context.Context) error {
+		id, err := s.store.StartWorker(ctx, time.Now())
+		s.worker.Store(id)
+		return err
+	})
+}
+
+// beat says that the worker lives, until the shift is over. A worker that was given up, because the machine slept or
+// the database was away, is followed by a new one: the claims of the old one fail by themselves.
+func (s *shift) beat() {
+	for sleep(s.hard, beatEvery) == nil {
+		err := bounded(s.hard, func(ctx context.Context) error { return s.store.Beat(ctx, s.worker.Load(), time.Now()) })
+		if errors.Is(err, zonewire.ErrLost) || errors.Is(err, zonewire.ErrNotFound) {
+			s.options.Log.Warn("worker was given up, starting a new one")
+			err = s.signOn(s.hard)
+		}
+		if err != nil {
+			s.options.Log.Error("heartbeat", "err", err)
+		}
+	}
+}
+
+// signOff gives back what was not begun.
+func (s *shift) signOff(ctx context.Context) error {
+	return bounded(ctx, func(ctx context.Context) error {
+		_, err := s.store.Release(ctx, s.worker.Load(), time.Now())
+		if err != nil {
+			err = fmt.Errorf("release deliveries: %w", err)
+		}
+		if stop := s.store.StopWorker(ctx, s.worker.Load(), time.Now()); stop != nil {
+			err = errors.Join(err, fmt.Errorf("stop worker: %w", stop))
+		}
+		return err
+	})
+}
