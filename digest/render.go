@@ -25,8 +25,8 @@ type Edition struct {
 	Locale   string
 	Audience string // a [zonewire.ZoneSet]; empty = all zones of the list
 
-	From          string // as in the header, such as "Zone News <news@example.com>"; the list's own comes first
-	ReplyTo       string // empty: From; the list's own comes first
+	From          string // as in the header, such as "Zone News <news@example.com>"
+	ReplyTo       string // empty: From
 	PostalAddress string
 	BaseURL       string // no trailing slash
 	Key           string // the signed key of a private list's pages, empty for others
@@ -63,8 +63,7 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 	if e.Mark == "" {
 		return zonewire.Mail{}, 0, zonewire.Invalidf("digest of list %s: no mark for the links to leave", e.List.Slug)
 	}
-	from := cmp.Or(e.List.From, e.From)
-	sender, host, err := senderOf(from)
+	sender, host, err := senderOf(e.From)
 	if err != nil {
 		return zonewire.Mail{}, 0, err
 	}
@@ -74,15 +73,14 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 	}
 	p.LeaveURL = e.BaseURL + "/unsubscribe/" + e.Mark
 	p.Contact = sender
-	replyTo := cmp.Or(e.List.ReplyTo, e.ReplyTo)
-	if replyTo != "" {
-		if p.Contact, _, err = senderOf(replyTo); err != nil {
+	if e.ReplyTo != "" {
+		if p.Contact, _, err = senderOf(e.ReplyTo); err != nil {
 			return zonewire.Mail{}, 0, err
 		}
 	}
 	m := zonewire.Mail{
-		From:      from,
-		ReplyTo:   replyTo,
+		From:      e.From,
+		ReplyTo:   e.ReplyTo,
 		Host:      host,
 		BaseURL:   e.BaseURL,
 		List:      e.List.Slug,

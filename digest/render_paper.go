@@ -144,10 +144,11 @@ func (e Edition) byline(a zonewire.Article) string {
 
 // unmarked is a text of others, clean, and without the mark: only our own links may hold a reader's token.
 func (e Edition) unmarked(s string) string {
-	if e.Mark != "" {
+	s = clean(s)
+	for e.Mark != "" && strings.Contains(s, e.Mark) {
 		s = strings.ReplaceAll(s, e.Mark, "")
 	}
-	return clean(s)
+	return s
 }
 
 // preheader is the first headline of each zone until the line is full.
@@ -219,44 +220,49 @@ func share(n int, sizes []int) []int {
 	return got
 }
 
-// leads is how many stories keep their summary when the rest has shrunk to titles.
+// leads is how many stories keep their summary when the others have shrunk to titles.
 const leads = 8
 
 // leastStory is less than any story takes, in bytes: no part within the limit tells more than limit/leastStory.
 const leastStory = 64
 
-// fit renders the fullest part within limit bytes: items stories with summaries and all others by title; then shorter
-// summaries; then none; then titles under a few leads, and what does not fit is counted. The last resort tells no story
-// at all, and is returned whatever it weighs.
+// fit renders the fullest part within limit bytes. All fitting, items stories have a summary and the others a title.
+// Else summaries get shorter; then stories shrink to titles, down to a few leads; then titles are counted; then the
+// leads go too. The last resort tells no story at all, and is returned whatever it weighs.
 func fit(limit, items, stories int, render func(cut) (string, error)) (string, error) {
-	all := min(stories, limit/leastStory)
-	for _, summary := range []int{summaryColumns, shortSummary, 0} {
-		part, err := render(cut{full: items, titles: all, summary: summary})
-		if err != nil || len(part) <= limit {
+	items, all := min(items, stories), min(stories, limit/leastStory)
+	few := min(items, leads)
+	steps := []struct {
+		lo, hi int
+		cut    func(n int) cut
+	}{
+		{items, items, func(n int) cut { return cut{full: n, titles: all, summary: summaryColumns} }},
+		{few, items, func(n int) cut { return cut{full: n, titles: all, summary: shortSummary} }},
+		{0, all, func(n int) cut { return cut{full: few, titles: n, summary: shortSummary} }},
+		{0, all, func(n int) cut { return cut{titles: n} }},
+	}
+	for _, step := range steps {
+		part, err := most(limit, step.lo, step.hi, func(n int) (string, error) { return render(step.cut(n)) })
+		if err != nil || part != "" {
 			return part, err
 		}
 	}
-	for _, full := range []int{min(items, leads), 0} {
-		part, err := render(cut{full: full, summary: shortSummary})
+	return render(cut{})
+}
+
+// most renders the largest n of lo to hi that fits; empty if not even lo does.
+func most(limit, lo, hi int, render func(n int) (string, error)) (string, error) {
+	var best string
+	for n := hi; lo <= hi; n = lo + (hi-lo)/2 { // the whole first: it fits on most days
+		part, err := render(n)
 		if err != nil {
 			return "", err
 		}
-		if len(part) > limit {
-			continue
+		if len(part) <= limit {
+			best, lo = part, n+1
+		} else {
+			hi = n - 1
 		}
-		for lo, hi := 0, all; lo < hi; { // lo titles fit; more than hi do not
-			mid := (lo + hi + 1) / 2
-			more, err := render(cut{full: full, titles: mid, summary: shortSummary})
-			if err != nil {
-				return "", err
-			}
-			if len(more) <= limit {
-				lo, part = mid, more
-			} else {
-				hi = mid - 1
-			}
-		}
-		return part, nil
 	}
-	return render(cut{})
+	return best, nil
 }

@@ -29,20 +29,17 @@ func provinceRank(name string) int {
 	return len(provinces)
 }
 
-// place is where a zone lies, as the locale says it. There are no English names of cities, so English tells the
-// province only; a municipality is told once.
+// place is where a zone lies, as the locale says it, by short names. There are no English names of cities, so English
+// tells the province only; a municipality is told once.
 func place(z zonewire.Zone, locale string) string {
-	province, city := clean(z.Province), clean(z.City)
-	rank := provinceRank(province)
-	if rank < len(provinces) {
+	province, city := clean(z.Province), strings.TrimSuffix(clean(z.City), "市")
+	if rank := provinceRank(province); rank < len(provinces) {
 		if locale == zonewire.LocaleEN {
 			return provinces[rank].en
 		}
-		if strings.HasPrefix(city, provinces[rank].zh) {
-			city = ""
-		}
+		province = provinces[rank].zh
 	}
-	if province == "" || city == "" {
+	if province == "" || city == "" || province == city {
 		return cmp.Or(province, city)
 	}
 	return province + " · " + city

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 )
@@ -95,8 +96,8 @@ func plainText(document string, limit int) string {
 		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
 			name, _ := z.TagName()
 			code = kind == html.StartTagToken && (string(name) == "script" || string(name) == "style")
-			if !phrasing[string(name)] {
-				b.WriteByte(' ')
+			if last, _ := utf8.DecodeLastRuneInString(b.String()); !phrasing[string(name)] && !(width(last) == 2 && unicode.IsPunct(last)) {
+				b.WriteByte(' ') // after a Chinese full stop no space is due
 			}
 		}
 	}
