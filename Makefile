@@ -1,0 +1,36 @@
+# `make help` lists the targets. Needed: Go as go.mod names it, a C compiler (SQLite) and make.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check bench fuzz docker-check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build ./zonewire
+	@echo 'building ./zonewire (the first time compiles SQLite: about a minute)'
+	@go build -o zonewire ./cmd/zonewire
+
+demo: build ## run it with sample news, nothing to configure; Ctrl-C ends it
+	@exec ./zonewire demo $(ARGS)
+
+test: ## install what the tests need where it may, then run all tests
+	@scripts/test-deps
+	go test ./...
+
+check: ## gofmt, vet, staticcheck, and the race detector over the short tests
+	@scripts/test-deps
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not gofmt'ed:" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go test -race -short ./...
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## fuzz every parser for 20 s, or FUZZTIME
+	@scripts/fuzz
+
+docker-check: ## run the steps of the Dockerfile on the committed tree, without an engine (root on Linux)
+	@scripts/dockerfile-check
+
+clean: ## remove what building and the demo leave behind
+	rm -rf zonewire dist demo-data

@@ -1,0 +1,112 @@
+package zonewire_test
+
+import (
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms says which rooms of the module the shipped code of each room may import; "" is the root. Tests may open more
+// doors: an external test package may use a real store, and only tests use internal/smtptest.
+var rooms = map[string][]string{
+	"":                  {},
+	"ingest":            {"", "internal/address"},
+	"store":             {""},
+	"feed":              {""},
+	"websub":            {""},
+	"digest":            {"", "templates"},
+	"outbox":            {"", "internal/address"},
+	"bounce":            {"", "internal/address"},
+	"web":               {"", "templates", "internal/address"},
+	"api":               {"", "internal/address"},
+	"templates":         {""},
+	"internal/address":  {""},
+	"internal/smtptest": {},
+	"cmd/zonewire": {
+		"", "ingest", "store", "feed", "websub", "digest", "outbox", "bounce", "web", "api", "templates", "internal/address",
+	},
+}
+
+// owners names the packages from outside that one room alone may import, for what nobody else should know of.
+var owners = map[string]string{
+	"database/sql":                      "store", // the only SQL
+	"github.com/mattn/go-sqlite3":       "store",
+	"github.com/gorilla/feeds":          "feed",
+	"github.com/wneessen/go-mail":       "outbox",
+	"github.com/spf13/cobra":            "cmd/zonewire",
+	"github.com/schollz/progressbar/v3": "cmd/zonewire",
+}
+
+// outside are the packages that would give the root, which holds values only, something to talk to.
+var outside = []string{"context", "database/sql", "io", "io/fs", "log", "log/slog", "math/rand", "net", "net/http", "os", "os/exec"}
+
+// goList gives one line a package, as the format says.
+func goList(t *testing.T, format string) []string {
+	t.Helper()
+	// The test cache does not see what go list reads, and would go on saying ok: read every folder here as well.
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "." {
+			return filepath.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "list", "-e", "-f", format, "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+}
+
+// room is the part of an import path behind the module; false for packages from outside.
+func room(path string) (string, bool) {
+	if path == "zonewire" {
+		return "", true
+	}
+	return strings.CutPrefix(path, "zonewire/")
+}
+
+func TestRoomsImportOnlyWhatTheTableAllows(t *testing.T) {
+	for _, line := range goList(t, `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`) {
+		fields := strings.Fields(line)
+		from, _ := room(fields[0])
+		allowed, known := rooms[from]
+		if !known {
+			t.Errorf("package %s is no room: add it to this table and to ARCHITECTURE.md, or put its code into a room", fields[0])
+			continue
+		}
+		for _, path := range fields[1:] {
+			if to, ours := room(path); ours && !slices.Contains(allowed, to) {
+				t.Errorf("%s imports %s: a room may import %q", fields[0], path, allowed)
+			}
+			if owner, owned := owners[path]; owned && owner != from {
+				t.Errorf("%s imports %s: only %s may", fields[0], path, owner)
+			}
+			if from != "" {
+				continue
+			}
+			if strings.Contains(strings.Split(path, "/")[0], ".") || slices.Contains(outside, path) {
+				t.Errorf("the root imports %s: it holds values only, on the pure part of std", path)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItGives(t *testing.T) {
+	for _, line := range goList(t, `{{.ImportPath}} {{.Name}} {{.Doc}}`) {
+		fields := strings.SplitN(line, " ", 3)
+		path, name, doc := fields[0], fields[1], fields[2]
+		want := "Package " + name + " "
+		if name == "main" {
+			want = "Command " + path[strings.LastIndex(path, "/")+1:] + " "
+		}
+		if !strings.HasPrefix(doc, want) {
+			t.Errorf("%s: its doc comment begins %q, want %q", path, doc, want+"…")
+		}
+	}
+}
