@@ -40,12 +40,16 @@ var inDiv = &html.Node{Type: html.ElementNode, Data: "div", DataAtom: atom.Div}
 
 // cleanBody writes a body anew from a parse of it: only known elements and attributes, balanced, links absolute against
 // base (which may be nil), nothing that runs. It gives nothing for a body that cannot be parsed, such as one nested
-// without end.
+// without end, and for one of more than max bytes, before or after: a parser repeats open tags in every paragraph, so a
+// hostile body grows by the square.
 //
 // Taking tags away may leave an order that a parser reads otherwise (a link in a link), which validators report, so the
 // text is parsed again until it stays as it is.
-func cleanBody(s string, base *url.URL) string {
+func cleanBody(s string, base *url.URL, max int) string {
 	const passes = 4
+	if len(s) > max {
+		return ""
+	}
 	for range passes {
 		nodes, err := html.ParseFragment(strings.NewReader(clean(s)), inDiv)
 		if err != nil {
@@ -56,6 +60,9 @@ func cleanBody(s string, base *url.URL) string {
 			writeNode(&b, n, base)
 		}
 		next := b.String()
+		if len(next) > max {
+			return ""
+		}
 		if next == s {
 			break
 		}
@@ -168,22 +175,33 @@ func isNumber(s string) bool {
 	return len(s) > 0 && len(s) <= 5 && strings.Trim(s, "0123456789") == ""
 }
 
-// excerpt is the beginning of a clean body as plain text.
+// excerpt is the beginning of a body as plain text.
 func excerpt(body string, max int) string {
 	const bytesPerChar = 16 // tags included
 	if len(body) > max*bytesPerChar {
 		body = body[:max*bytesPerChar]
 	}
 	var b strings.Builder
+	skipped := "" // the element whose content is left out
 	z := html.NewTokenizer(strings.NewReader(body))
 	for {
-		switch z.Next() {
+		switch kind := z.Next(); kind {
 		case html.ErrorToken: // the end, or the tag that the cut went through
 			return shorten(strings.Join(strings.Fields(clean(b.String())), " "), max)
 		case html.TextToken:
-			b.Write(z.Text())
-		default:
-			if name, _ := z.TagName(); !inline[string(name)] {
+			if skipped == "" {
+				b.Write(z.Text())
+			}
+		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
+			raw, _ := z.TagName()
+			name := string(raw)
+			switch {
+			case kind == html.StartTagToken && skipped == "" && dropped[name]:
+				skipped = name
+			case kind == html.EndTagToken && name == skipped:
+				skipped = ""
+			}
+			if !inline[name] {
 				b.WriteByte(' ')
 			}
 		}

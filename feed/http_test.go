@@ -508,10 +508,32 @@ func TestRunFollowsZonesAndWithdrawals(t *testing.T) {
 
 		step(func() { // a backup is restored: the counters go back
 			src.articles = src.articles[2:]
-			src.gen = zonewire.Generation{Articles: 94, Zones: 3}
+			src.gen.Articles = 94
 		})
 		if strings.Contains(string(body(t, request(s, "GET", allAtom))), "item/1005") {
 			t.Error("after a restore the feed shows what is no more")
+		}
+	})
+}
+
+func TestChangeDuringTheFirstRenderingIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := newStore()
+		s := running(t, src, quiet)
+		gate := make(chan struct{})
+		src.alter(func() { src.gate = gate })
+		var wg sync.WaitGroup
+		wg.Go(func() { request(s, "GET", zoneRSS) })
+		synctest.Wait() // it has read, and renders
+		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "迟到的新闻"}, time.Now())
+		time.Sleep(2 * time.Second)
+		src.alter(func() { src.gate = nil })
+		close(gate)
+		wg.Wait()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !strings.Contains(string(body(t, request(s, "GET", zoneRSS))), "迟到的新闻") {
+			t.Error("the feed stays as it was before the change")
 		}
 	})
 }

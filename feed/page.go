@@ -123,6 +123,9 @@ func (p *page) newItem(a zonewire.Article, doc Document, newest time.Time) item 
 	if it.lang == p.lang {
 		it.lang = ""
 	}
+	if !it.published.Equal(a.Published) {
+		it.precision = "" // it is not the portal's date
+	}
 	base, _ := url.Parse(it.link) // what we have written parses; the empty one is no base
 	if it.link == "" {
 		base = nil
@@ -164,15 +167,13 @@ func (p *page) newItem(a zonewire.Article, doc Document, newest time.Time) item 
 // title as a blank line, and Atom wants some content.
 func (p *page) setText(it *item, a zonewire.Article, base *url.URL) {
 	// One huge article would push all others out of the feed. It is read behind its link.
-	if len(a.ContentHTML) <= p.site.MaxBytes/8 {
-		it.body = cleanBody(a.ContentHTML, base)
-	} else if it.summary == "" {
-		it.body = cleanBody(strings.ToValidUTF8(a.ContentHTML[:p.site.MaxBytes/8], ""), base)
-		it.summary = line(excerpt(it.body, 200), maxSummary)
-		it.body = ""
-	}
+	it.body = cleanBody(a.ContentHTML, base, p.site.MaxBytes/4)
 	if it.summary == "" {
-		it.summary = line(excerpt(it.body, 200), maxSummary)
+		text := it.body
+		if text == "" {
+			text = a.ContentHTML
+		}
+		it.summary = line(excerpt(text, maxExcerpt), maxSummary)
 	}
 	if it.title == "" {
 		it.title = shorten(it.summary, 60)

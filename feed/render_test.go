@@ -228,6 +228,21 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
+// A parser repeats open tags in every paragraph, so that a small body can grow without bound.
+func TestHostileBodyDoesNotGrow(t *testing.T) {
+	var b strings.Builder
+	for i := 0; b.Len() < 100<<10; i++ {
+		fmt.Fprintf(&b, "<script>x</script><b title=%d><p>字", i%70)
+	}
+	doc := document(&jintan)
+	doc.Articles[0].ContentHTML, doc.Articles[0].Summary = b.String(), ""
+	for _, f := range feed.Formats() {
+		if got := render(t, site, f, doc); len(got) > feed.DefaultMaxBytes || !strings.Contains(string(got), "字 字") {
+			t.Errorf("%s has %d bytes", f, len(got))
+		}
+	}
+}
+
 func TestXMLLintReadsEveryControlCharacter(t *testing.T) {
 	doc := document(&jintan)
 	for r := range rune(0x20) {

@@ -89,9 +89,9 @@ type store struct {
 	gen      zonewire.Generation
 	versions map[string]version
 	down     error
-	full     error // of writing only
-	reads    int   // of articles
-	gate     chan struct{}
+	full     error         // of writing only
+	reads    int           // of articles
+	gate     chan struct{} // what was read of a zone is handed over when it closes
 }
 
 type version struct {
@@ -136,18 +136,19 @@ func (s *store) Articles(_ context.Context, q zonewire.ArticleQuery) ([]zonewire
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
-	if s.gate != nil {
-		s.mu.Unlock()
-		<-s.gate
-		s.mu.Lock()
-	}
 	var found []zonewire.Article
 	for _, a := range s.articles {
 		if (q.ZoneID == 0 || a.ZoneID == q.ZoneID) && len(found) < q.Limit && a.Withdrawn.IsZero() {
 			found = append(found, a)
 		}
 	}
-	return found, s.down
+	err := s.down
+	if s.gate != nil && q.ZoneID != 0 {
+		s.mu.Unlock()
+		<-s.gate
+		s.mu.Lock()
+	}
+	return found, err
 }
 
 func (s *store) Generation(context.Context) (zonewire.Generation, error) {

@@ -16,6 +16,7 @@ import (
 const (
 	maxTitle   = 300
 	maxSummary = 1000
+	maxExcerpt = 200
 	maxName    = 100
 )
 
