@@ -80,7 +80,7 @@ func location(name string) (*time.Location, error) {
 			return loc, nil
 		}
 	}
-	return nil, zonewire.Invalidf("time zone %q is unknown: give a name from the IANA database, such as Asia/Shanghai", name)
+	return nil, zonewire.Invalidf("time zone %.64q is unknown: give a name from the IANA database, such as Asia/Shanghai", name)
 }
 
 // splitSpec gives the five fields.

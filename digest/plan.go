@@ -1,0 +1,196 @@
+package digest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"zonewire"
+)
+
+// Composer turns an edition into its mail and its page; *[Renderer] does.
+type Composer interface {
+	// Render gives the mail and how many of its articles it shows.
+	Render(e Edition) (mail zonewire.Mail, shown int, err error)
+	// Page gives the same digest as a web page without any reader's links.
+	Page(e Edition) (string, error)
+}
+
+// Planner decides what a slot of a list becomes. It is pure: the store asks it inside a transaction that may be run
+// again.
+type Planner struct {
+	Composer      Composer
+	Secret        zonewire.Secret
+	From          string // of lists that have none of their own
+	ReplyTo       string // likewise
+	PostalAddress string
+	BaseURL       string // no trailing slash
+}
+
+var _ zonewire.Planning = (*Planner)(nil)
+
+// Slots gives the list's latest due slot, into which missed ones merge, and the one that follows. It fails with
+// [zonewire.ErrInvalid] when the schedule or the time zone cannot be read.
+func (p *Planner) Slots(l zonewire.List, now time.Time) (slot, following time.Time, err error) {
+	s, err := ParseSchedule(l.Schedule, l.Timezone)
+	if err != nil {
+		return time.Time{}, time.Time{}, err
+	}
+	slot, following = s.LatestDue(l.NextSlot, now)
+	return slot, following, nil
+}
+
+// Select gives the articles that belong into the list's digest for the slot, newest first: those that the list takes
+// and that are not too old. Copies of one story all stay: which of them a reader sees depends on the zones they chose.
+func (p *Planner) Select(l zonewire.List, slot time.Time, articles []zonewire.Article, zones map[int64]zonewire.Zone) []zonewire.Article {
+	var chosen []zonewire.Article
+	for _, a := range articles {
+		z, known := zones[a.ZoneID]
+		if known && l.Takes(a, z) && (l.MaxAge == 0 || slot.Sub(latest(a)) <= l.MaxAge) {
+			chosen = append(chosen, a)
+		}
+	}
+	slices.SortStableFunc(chosen, newestFirst)
+	return chosen
+}
+
+// latest is the last moment at which the article may have been published: a date given as a day lasts to its end, and
+// one that cannot be true says nothing, so that the article is as old as its arrival.
+func latest(a zonewire.Article) time.Time {
+	switch {
+	case a.Suspect || a.Precision == "" || a.Published.IsZero():
+		return a.Received
+	case a.Precision == zonewire.PrecisionDay:
+		y, m, d := a.Published.Date()
+		return time.Date(y, m, d+1, 0, 0, 0, 0, a.Published.Location())
+	}
+	return a.Published
+}
+
+func newestFirst(a, b zonewire.Article) int {
+	return cmp.Or(b.Published.Compare(a.Published), cmp.Compare(b.ID, a.ID))
+}
+
+// Plan freezes the articles of the slot and composes one mail for each audience with something to read. Without
+// articles there is no mail for anyone.
+func (p *Planner) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
+	chosen := p.Select(r.List, r.Slot, r.Articles, r.Zones)
+	if len(chosen) == 0 {
+		return zonewire.Plan{Empty: r.Audiences}, nil
+	}
+	var plan zonewire.Plan
+	for _, a := range chosen {
+		plan.Items = append(plan.Items, a.ID)
+	}
+	// The digest as a page is that of all zones in the list's own locale, also when nobody gets it as a mail.
+	whole := zonewire.Audience{Locale: r.List.Locale}
+	for i, audience := range append([]zonewire.Audience{whole}, r.Audiences...) {
+		if i > 0 && audience.Locale == whole.Locale && audience.Zones == whole.Zones {
+			continue // its mail is the first
+		}
+		v, some, err := p.compose(p.edition(r, audience.Locale, audience.Zones), chosen, i == 0)
+		if err != nil {
+			return zonewire.Plan{}, err
+		}
+		if !some {
+			plan.Empty = append(plan.Empty, audience)
+			continue
+		}
+		plan.Variants = append(plan.Variants, v)
+	}
+	return plan, nil
+}
+
+// Recompose makes a stored mail again without what was withdrawn since. What the list and the configuration said when
+// it was planned stays: sender, host, title and links are those of the old mail.
+func (p *Planner) Recompose(r zonewire.PlanRequest, v zonewire.Variant) (zonewire.Variant, bool, error) {
+	standing := slices.DeleteFunc(slices.Clone(r.Articles), func(a zonewire.Article) bool { return !a.Withdrawn.IsZero() })
+	slices.SortStableFunc(standing, newestFirst)
+
+	e := p.edition(r, v.Locale, v.Zones)
+	e.Digest = v.Digest
+	e.List.Slug, e.List.Title = v.Mail.List, v.Mail.ListTitle
+	e.From, e.ReplyTo, e.BaseURL = v.Mail.From, v.Mail.ReplyTo, v.Mail.BaseURL
+	again, some, err := p.compose(e, standing, v.Web != "")
+	again.Mail.Host, again.Mail.Date = v.Mail.Host, v.Mail.Date
+	return again, some, err
+}
+
+// edition is the frame of one mail: all but its articles.
+func (p *Planner) edition(r zonewire.PlanRequest, locale, zones string) Edition {
+	e := Edition{
+		List:          r.List,
+		Digest:        r.Digest,
+		Slot:          r.Slot,
+		Zones:         r.Zones,
+		Locale:        locale,
+		Audience:      zones,
+		From:          cmp.Or(r.List.From, p.From),
+		ReplyTo:       cmp.Or(r.List.ReplyTo, p.ReplyTo),
+		PostalAddress: p.PostalAddress,
+		BaseURL:       p.BaseURL,
+		Mark:          p.Secret.Mark(r.List.ID, r.Slot.UnixMilli()),
+	}
+	if r.List.Private {
+		e.Key = p.Secret.Token(zonewire.PurposePrivate, r.List.ID)
+	}
+	return e
+}
+
+// compose fills the edition with what its audience reads of the articles; false when that is nothing.
+func (p *Planner) compose(e Edition, articles []zonewire.Article, web bool) (zonewire.Variant, bool, error) {
+	ids, err := zonewire.ParseZoneSet(e.Audience)
+	if err != nil {
+		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
+	}
+	e.Articles = onceEach(inZones(articles, ids))
+	if len(e.Articles) == 0 {
+		return zonewire.Variant{}, false, nil
+	}
+	v := zonewire.Variant{Digest: e.Digest, Locale: e.Locale, Zones: e.Audience}
+	if v.Mail, v.Items, err = p.Composer.Render(e); err != nil {
+		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
+	}
+	if web {
+		if v.Web, err = p.Composer.Page(e); err != nil {
+			return zonewire.Variant{}, false, fmt.Errorf("compose page of list %s: %w", e.List.Slug, err)
+		}
+	}
+	return v, true, nil
+}
+
+// inZones keeps the articles of the zones; no zones are all of them.
+func inZones(articles []zonewire.Article, ids []int64) []zonewire.Article {
+	if len(ids) == 0 {
+		return articles
+	}
+	var kept []zonewire.Article
+	for _, a := range articles {
+		if slices.Contains(ids, a.ZoneID) {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// onceEach shows each story once, told by whoever among the articles told it first, in the place of that one. It runs
+// after the choice of zones: who does not follow the first zone still reads the copy.
+func onceEach(articles []zonewire.Article) []zonewire.Article {
+	first := make(map[int64]int64, len(articles)) // story: id of the article that tells it
+	for _, a := range articles {
+		if id, told := first[storyOf(a)]; !told || a.ID < id {
+			first[storyOf(a)] = a.ID
+		}
+	}
+	var kept []zonewire.Article
+	for _, a := range articles {
+		if first[storyOf(a)] == a.ID {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// storyOf is the id of the article that told it first; DupOf names that one, never another copy.
+func storyOf(a zonewire.Article) int64 { return cmp.Or(a.DupOf, a.ID) }
