@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"zonewire"
+	"zonewire/digest"
+	"zonewire/feed"
+	"zonewire/internal/address"
+	"zonewire/outbox"
+	"zonewire/templates"
+	"zonewire/web"
+)
+
+// engine wires the rooms on an open database: what the daemon runs, and what the verbs of digest and outbox use of it.
+type engine struct {
+	db        *session
+	set       *templates.Set
+	planner   *digest.Planner
+	scheduler *digest.Scheduler
+	feeds     *feed.Server
+	site      feed.Site
+	composer  outbox.Composer
+	log       *slog.Logger
+	cfg       Config
+}
+
+// newEngine builds every room but the transport, which only who sends needs.
+func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*engine, error) {
+	set, err := templates.Load(a.cfg.Templates.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{
+		db: db, set: set, log: log, cfg: a.cfg,
+		composer: outbox.Composer{Secret: db.secret, Address: address.Parse},
+		planner: &digest.Planner{
+			Composer:      digest.NewRenderer(set),
+			Secret:        db.secret,
+			From:          a.cfg.Mail.From,
+			ReplyTo:       a.cfg.Mail.ReplyTo,
+			PostalAddress: a.cfg.Mail.PostalAddress,
+			BaseURL:       trimSlash(a.cfg.HTTP.BaseURL),
+		},
+	}
+	e.scheduler = &digest.Scheduler{Store: db, Planning: e.planner, Log: log}
+	if e.site, err = feedSite(ctx, db, a.cfg, time.Now()); err != nil {
+		return nil, err
+	}
+	e.feeds = feed.NewServer(db, e.site, log)
+	return e, nil
+}
+
+// trimSlash is a base address without its trailing slash.
+func trimSlash(base string) string { return strings.TrimRight(base, "/") }
+
+const siteTitle = "开发区要闻"
+
+// feedSite settles the authority of tag URIs once, at the first start: ids must outlive a move to another host.
+func feedSite(ctx context.Context, db *session, cfg Config, now time.Time) (feed.Site, error) {
+	host := cfg.Feed.Authority
+	if host == "" {
+		u, err := url.Parse(cfg.HTTP.BaseURL)
+		if err != nil {
+			return feed.Site{}, fmt.Errorf("http.base_url: %w", err)
+		}
+		host = strings.ToLower(u.Hostname())
+	}
+	stands, err := db.InitMeta(ctx, "feed_authority", fmt.Sprintf("%s,%d", host, now.Year()))
+	if err != nil {
+		return feed.Site{}, err
+	}
+	site := feed.Site{BaseURL: trimSlash(cfg.HTTP.BaseURL), Title: siteTitle, MaxItems: cfg.Feed.MaxItems, MaxBytes: cfg.Feed.MaxBytes}
+	if _, err := fmt.Sscanf(strings.Replace(stands, ",", " ", 1), "%s %d", &site.Authority, &site.Year); err != nil {
+		return site, zonewire.Invalidf("meta feed_authority %q is damaged", stands)
+	}
+	return site, nil
+}
+
+// transport is where mail goes.
+func (a *app) transport() (outbox.Transport, error) {
+	m := a.cfg.Mail
+	if m.Transport == "maildir" {
+		return outbox.NewMaildir(m.Maildir), nil
+	}
+	password, err := a.secretText("mail.password")
+	if err != nil {
+		return nil, err
+	}
+	return outbox.NewSMTP(outbox.SMTPConfig{
+		Host: m.Host, Port: m.Port, TLS: m.TLS, Username: m.Username, Password: password, HELO: m.HELO,
+	})
+}
+
+// agent is the sender of the configuration.
+func (e *engine) agent(tr outbox.Transport) *outbox.Agent {
+	return outbox.New(e.db, tr, e.composer, outbox.Options{
+		Connections: e.cfg.Mail.Connections, Rate: e.cfg.Mail.Rate, Log: e.log,
+	})
+}
+
+// pages is the handler of people's pages.
+func (e *engine) pages() http.Handler {
+	return web.New(e.db, web.Config{
+		BaseURL:   e.site.BaseURL,
+		SiteTitle: siteTitle,
+		Secret:    e.db.secret,
+		Templates: e.set,
+		Feeds: func(zone *zonewire.Zone) []web.Feed {
+			links := e.site.URLs(zone)
+			feeds := make([]web.Feed, len(links))
+			for i, l := range links {
+				feeds[i] = web.Feed{Title: l.Title, URL: l.URL, Type: l.Type, Name: l.Format.Label()}
+			}
+			return feeds
+		},
+		Now:      time.Now,
+		Log:      e.log,
+		Describe: describe,
+	})
+}
+
+// describe says when a list is sent; a schedule that cannot be read is shown as it is.
+func describe(l zonewire.List, locale string) string {
+	s, err := digest.ParseSchedule(l.Schedule, l.Timezone)
+	if err != nil {
+		return l.Schedule
+	}
+	return s.Describe(locale)
+}
+
+// logger writes the daemon's log as the configuration says.
+func (a *app) logger() *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.cfg.Log.Level)); err != nil {
+		level = slog.LevelInfo // config check has refused it before
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if a.cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, o))
+}

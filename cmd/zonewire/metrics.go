@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"zonewire"
+)
+
+// metrics exposes what the database knows, read at each scrape: the numbers are the ledger's own, so they sum after a
+// crash as before it.
+func (e *engine) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &ledger{e})
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+}
+
+// ledger collects the metrics that are counts in the database.
+type ledger struct{ e *engine }
+
+var (
+	deliveriesDesc = prometheus.NewDesc("zonewire_deliveries", "Deliveries by state; they sum to the recipients of all digests.", []string{"state"}, nil)
+	recipientsDesc = prometheus.NewDesc("zonewire_recipients", "Recipients of all digests.", nil, nil)
+	changeDesc     = prometheus.NewDesc("zonewire_article_changes", "Counter of article filings, changes and withdrawals.", nil, nil)
+	overdueDesc    = prometheus.NewDesc("zonewire_lists_overdue", "Lists whose slot passed over a minute ago and is not planned.", nil, nil)
+	pausedDesc     = prometheus.NewDesc("zonewire_sending_paused", "1 while sending is paused.", nil, nil)
+	readyDesc      = prometheus.NewDesc("zonewire_ready", "1 when the feeds are rendered.", nil, nil)
+	failedDesc     = prometheus.NewDesc("zonewire_ledger_up", "1 when the database answered this scrape.", nil, nil)
+)
+
+func (l *ledger) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, pausedDesc, readyDesc, failedDesc} {
+		out <- d
+	}
+}
+
+func (l *ledger) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(readyDesc, flag(l.e.feeds.Ready()))
+	up := l.collect(ctx, gauge)
+	if up != nil {
+		l.e.log.Warn("metrics incomplete", "err", up)
+	}
+	gauge(failedDesc, flag(up == nil))
+}
+
+func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) error {
+	counts, err := l.e.db.DeliveryCounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range zonewire.DeliveryStates() {
+		gauge(deliveriesDesc, float64(counts[s]), s.String())
+	}
+	recipients, err := l.e.db.Recipients(ctx)
+	if err != nil {
+		return err
+	}
+	gauge(recipientsDesc, float64(recipients))
+	gen, err := l.e.db.Generation(ctx)
+	if err != nil {
+		return err
+	}
+	gauge(changeDesc, float64(gen.Articles))
+	overdue, err := l.e.db.DueLists(ctx, time.Now().Add(-time.Minute))
+	if err != nil {
+		return err
+	}
+	gauge(overdueDesc, float64(len(overdue)))
+	paused, err := l.e.db.SendingPaused(ctx)
+	if err != nil {
+		return err
+	}
+	gauge(pausedDesc, flag(paused != ""))
+	return nil
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

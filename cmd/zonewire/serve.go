@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+// newServe is "zonewire serve".
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: feeds, pages, schedules and mail",
+		Long: `Run the daemon until it is interrupted: it serves feeds and pages, plans each
+list's digest when its slot comes, and sends what is planned. What other commands
+change shows at once; nothing needs a restart but the configuration.`,
+		Example: `  zonewire serve
+  ZONEWIRE_HTTP_LISTEN=127.0.0.1:9000 zonewire serve`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), mayMigrate, func(db *session) error {
+				ln, err := listen(a.cfg.HTTP.Listen)
+				if err != nil {
+					return err
+				}
+				return serve(cmd.Context(), a, db, ln)
+			})
+		},
+	}
+}
+
+func listen(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w: choose another with http.listen", addr, err)
+	}
+	return ln, nil
+}
+
+// runner is a part of the daemon. Run blocks, gives nil when ctx ends, and waits for what it began.
+type runner interface {
+	Run(ctx context.Context) error
+}
+
+// serve runs the daemon until ctx ends. The first part that fails stops the others.
+func serve(ctx context.Context, a *app, db *session, ln net.Listener) error {
+	e, err := newEngine(ctx, a, db, a.logger())
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	tr, err := a.transport()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	handlers := []served{{ln, e.routes(a.cfg.HTTP.MetricsListen == "")}}
+	if addr := a.cfg.HTTP.MetricsListen; addr != "" {
+		mln, err := listen(addr)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		handlers = append(handlers, served{mln, e.metrics()})
+	}
+	e.log.Info("serving", "address", ln.Addr().String(), "base_url", e.site.BaseURL, "mail", a.cfg.Mail.Transport, "version", buildVersion())
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range []runner{e.feeds, e.scheduler, e.agent(tr)} {
+		g.Go(func() error { return r.Run(ctx) })
+	}
+	for _, s := range handlers {
+		g.Go(func() error { return serveHTTP(ctx, s.ln, s.handler) })
+	}
+	err = g.Wait()
+	e.log.Info("stopped")
+	return err
+}
+
+type served struct {
+	ln      net.Listener
+	handler http.Handler
+}
+
+// serveHTTP serves until ctx ends, then lets open requests finish. Serve returns as soon as Shutdown begins, so
+// returning on Serve alone would cut them: wait for both.
+func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return srv.Shutdown(ctx)
+	})
+	return g.Wait()
+}
+
+// routes is everything on the public address.
+func (e *engine) routes(metrics bool) http.Handler {
+	mux := http.NewServeMux()
+	for _, ext := range []string{"rss", "atom", "json"} {
+		mux.Handle("/feed."+ext, e.feeds)
+		mux.Handle("/zones/{slug}/feed."+ext, e.feeds)
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", e.readyz)
+	if metrics {
+		mux.Handle("GET /metrics", loopbackOnly(e.metrics()))
+	}
+	mux.Handle("/", e.pages())
+	return mux
+}
+
+func plainText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // the client went away: nothing to do
+}
+
+// readyz answers whether requests should come here: the database answers and the feeds are rendered.
+func (e *engine) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	if err := e.db.Ping(ctx); err != nil {
+		e.log.Warn("not ready", "err", err)
+		plainText(w, http.StatusServiceUnavailable, "the database does not answer\n")
+		return
+	}
+	if !e.feeds.Ready() {
+		plainText(w, http.StatusServiceUnavailable, "the feeds are not rendered yet\n")
+		return
+	}
+	plainText(w, http.StatusOK, "ready\n")
+}
+
+// loopbackOnly hides a handler from everyone but this machine. A proxy on this machine is a loopback peer too, so a
+// request that was passed on is refused.
+func loopbackOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		ip := net.ParseIP(host)
+		if err != nil || ip == nil || !ip.IsLoopback() || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
