@@ -1,0 +1,93 @@
+package templates
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"zonewire"
+)
+
+func TestClip(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		n    int
+		in   string
+		want string
+	}{
+		{"a short text stays", 5, "开发区", "开发区"},
+		{"one that just fits stays", 5, "经济开发区", "经济开发区"},
+		{"a longer one ends in an ellipsis", 5, "国家级开发区", "国家级开…"},
+		{"no space before the ellipsis", 5, "abc defg", "abc…"},
+		{"bytes are not characters", 2, "𠮷𠮷𠮷", "𠮷…"},
+		{"nothing stays nothing", 5, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := clip(tt.n, tt.in); got != tt.want {
+				t.Errorf("clip(%d, %q) = %q, want %q", tt.n, tt.in, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWeblink(t *testing.T) {
+	for _, tt := range []struct {
+		in, want, host string
+	}{
+		{"https://www.yunhe.example.gov.cn/a?b=1", "https://www.yunhe.example.gov.cn/a?b=1", "yunhe.example.gov.cn"},
+		{"HTTP://example.cn:8080/", "HTTP://example.cn:8080/", "example.cn"},
+		{"javascript:alert(1)", "", ""},
+		{"java\nscript:alert(1)", "", ""},
+		{"data:text/html,x", "", ""},
+		{"/relative", "", ""},
+		{"https:///no-host", "", ""},
+		{"", "", ""},
+	} {
+		if got := weblink(tt.in); got != tt.want {
+			t.Errorf("weblink(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+		if got := host(tt.in); got != tt.host {
+			t.Errorf("host(%q) = %q, want %q", tt.in, got, tt.host)
+		}
+	}
+}
+
+func TestArticleDate(t *testing.T) {
+	at := time.Date(2026, 11, 24, 9, 5, 0, 0, time.FixedZone("", 9*3600))
+	in := time.Date(2026, 11, 24, 23, 30, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		a    zonewire.Article
+		want ArticleDate
+	}{
+		{"a day is no midnight", zonewire.Article{Published: at, Precision: zonewire.PrecisionDay}, ArticleDate{"2026-11-24", "2026年11月24日", false}},
+		{"a minute keeps its own offset", zonewire.Article{Published: at, Precision: zonewire.PrecisionMinute}, ArticleDate{"2026-11-24T09:05:00+09:00", "2026年11月24日 09:05", false}},
+		{"without a date, the day received in China", zonewire.Article{Published: in, Received: in}, ArticleDate{"2026-11-25", "2026年11月25日", true}},
+		{"a suspect date is not shown", zonewire.Article{Published: at, Precision: zonewire.PrecisionDay, Suspect: true, Received: in}, ArticleDate{"2026-11-25", "2026年11月25日", true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := articleDate(zonewire.LocaleZH, tt.a); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSize(t *testing.T) {
+	for in, want := range map[int64]string{-1: "", 0: "", 1: "1 KB", 45_300: "45 KB", 999_999: "999 KB", 1_000_000: "1.0 MB", 12_340_000: "12.3 MB"} {
+		if got := size(in); got != want {
+			t.Errorf("size(%d) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzClip(f *testing.F) {
+	f.Add("国家级开发区")
+	f.Add("\xff\xfe")
+	f.Add(strings.Repeat(" ", 9))
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := len([]rune(clip(5, s))); got > 5 {
+			t.Errorf("clip(5, %q) has %d characters", s, got)
+		}
+	})
+}
