@@ -133,15 +133,12 @@ func badField(spec string, i int, field string) error {
 // checkRhythm walks the next slots of some year and refuses what never comes and what comes too often. It walks the
 // wall clock, so the answer depends on neither time zone nor day. A day holds 96 slots at the least gap: 100 see it all.
 func (s Schedule) checkRhythm(spec string) error {
-	slot := s.rule.Next(time.Date(2023, 12, 31, 23, 59, 0, 0, time.UTC))
+	slot := s.nextWall(time.Date(2023, 12, 31, 23, 59, 0, 0, time.UTC))
 	if slot.IsZero() {
 		return zonewire.Invalidf("schedule %q never comes: no such month has such a day", spec)
 	}
 	for range 100 {
-		next := s.rule.Next(slot)
-		if next.IsZero() { // 29 February: cron looks five years ahead, and 2100 is no leap year
-			return nil
-		}
+		next := s.nextWall(slot)
 		if gap := next.Sub(slot); gap < minGap {
 			return zonewire.Invalidf("schedule %q comes at %s and again at %s: leave %d minutes at least, such as \"*/15 * * * *\"",
 				spec, slot.Format("15:04"), next.Format("15:04"), int(minGap.Minutes()))
@@ -161,7 +158,7 @@ func (s Schedule) Next(after time.Time) time.Time {
 	}
 	wall := wallClock(after, s.loc)
 	for {
-		wall = s.rule.Next(wall)
+		wall = s.nextWall(wall)
 		if wall.IsZero() {
 			return time.Time{}
 		}
@@ -170,6 +167,16 @@ func (s Schedule) Next(after time.Time) time.Time {
 			return slot
 		}
 	}
+}
+
+// nextWall is cron's answer on the bare wall clock. Cron looks five years ahead, but 29 February can be eight years
+// away, as in 2096: then it is asked again from where it gave up.
+func (s Schedule) nextWall(wall time.Time) time.Time {
+	next := s.rule.Next(wall)
+	if next.IsZero() {
+		next = s.rule.Next(wall.AddDate(5, 0, 0))
+	}
+	return next
 }
 
 // LatestDue merges missed slots: of those from next on it gives the latest that is not after now, and the one that

@@ -96,6 +96,7 @@ func TestNext(t *testing.T) {
 		{"both days given mean either", "0 8 1 * 1", "Asia/Shanghai", "2026-11-30 08:00 +0800", "2026-12-01 08:00 +0800"},
 		{"the 31st leaves short months out", "0 8 31 * *", "Asia/Shanghai", "2026-03-31 08:00 +0800", "2026-05-31 08:00 +0800"},
 		{"29 February waits for a leap year", "0 8 29 2 *", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2028-02-29 08:00 +0800"},
+		{"29 February, when the century is no leap year", "0 8 29 2 *", "Asia/Shanghai", "2096-02-29 08:00 +0800", "2104-02-29 08:00 +0800"},
 		{"@hourly", "@hourly", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2026-11-24 09:00 +0800"},
 		{"@daily", "@daily", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2026-11-25 00:00 +0800"},
 		{"@midnight", "@midnight", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2026-11-25 00:00 +0800"},
