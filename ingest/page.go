@@ -1,0 +1,121 @@
+package ingest
+
+import (
+	"strings"
+	"time"
+
+	"zonewire"
+)
+
+// Page reads one article page of a portal: its HTML, or its text as a browser shows it. A page without a title or
+// without any text of an article is a [zonewire.ErrInvalid].
+//
+// Each field is taken from the most trusted place that has it, and Layers says which that was: "meta" (government meta
+// tags), "label" (发布时间：…), "heading", "layout" (where the line stands), "crumb", "jsonld", "og", "title", "url",
+// "near" (an unlabelled date by the title), "option" (what the caller said).
+func Page(text Decoded, opts Options) (zonewire.Article, error) {
+	a, _, err := page(text, opts)
+	return a, err
+}
+
+func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, err error) {
+	if trimSpace(text.Text) == "" {
+		return a, nil, zonewire.Invalidf("the page is empty")
+	}
+	var p portalPage
+	if looksLikeHTML(text.Text) {
+		p, err = readHTML(text.Text, opts)
+	} else {
+		p = readText(text.Text, opts)
+	}
+	if err != nil {
+		return a, nil, err
+	}
+	if p.fields.title == "" {
+		return a, nil, zonewire.Invalidf("no title was found in the page")
+	}
+	if PlainText(p.fields.html) == "" && !strings.Contains(p.fields.html, "<img") && len(p.fields.attachments) == 0 {
+		return a, nil, zonewire.Invalidf("no text of an article was found in the page")
+	}
+	if opts.URL != "" {
+		p.set(&p.fields.url, "url", opts.URL, "option")
+	}
+	a, warnings, err = p.fields.article(opts)
+	if err != nil {
+		return a, nil, err
+	}
+	a.Charset = text.Charset
+	a.Layers = p.layers
+	if p.fields.zone == "" && opts.Zone != "" {
+		a.Layers["zone"] = "option"
+	}
+	if a.Suspect {
+		a.Layers["published"] = "received"
+	}
+	return a, warnings, nil
+}
+
+// portalPage is what was found in a page, and where.
+type portalPage struct {
+	fields fields
+	layers map[string]string
+}
+
+// set fills a field that is still empty.
+func (p *portalPage) set(to *string, name, value, layer string) {
+	if *to != "" || trimSpace(value) == "" {
+		return
+	}
+	*to = trimSpace(value)
+	if p.layers == nil {
+		p.layers = map[string]string{}
+	}
+	p.layers[name] = layer
+}
+
+// setDate takes a date if there is none yet and this one can be; with a zero now it takes any text, so that the reader
+// of the warning sees what stood there.
+func (p *portalPage) setDate(layer, value string, now time.Time) {
+	if now.IsZero() {
+		p.set(&p.fields.published, "published", value, layer)
+		return
+	}
+	if d, ok := parseDate(value, now); ok && plausible(d.t, now) {
+		p.set(&p.fields.published, "published", value, layer)
+		return
+	}
+	inside := fullDate.FindString(fold(value)) // a label that ran into the next word
+	if d, ok := parseDate(inside, now); ok && plausible(d.t, now) {
+		p.set(&p.fields.published, "published", inside, layer)
+	}
+}
+
+// readText reads the text of a page: slogan, breadcrumb, title, label line, body, and what portals print below it.
+func readText(text string, opts Options) portalPage {
+	lines := textLines(strings.ReplaceAll(text, "\r\n", "\n"))
+	var p portalPage
+	l := findLayout(lines)
+	l.fill(&p)
+	p.setDate("label", l.labels["published"], opts.Now)
+	p.setDate("near", l.labels["lead"], opts.Now)
+	p.setDate("near", fullDate.FindString(fold(l.near)), opts.Now)
+	p.setDate("label", first(l.labels["published"], l.labels["lead"]), time.Time{})
+	if l.title >= 0 {
+		p.set(&p.fields.title, "title", lines[l.title], "layout")
+	}
+	p.set(&p.fields.html, "content", paragraphsOf(bodyLines(lines[l.body:], p.fields.title)), "layout")
+	return p
+}
+
+func textLines(text string) []string {
+	var lines []string
+	for l := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, trimSpace(clean(l)))
+	}
+	return lines
+}
+
+// paragraphsOf makes a paragraph of each line that is not empty.
+func paragraphsOf(lines []string) string {
+	return TextToHTML(strings.Join(lines, "\n\n"))
+}
