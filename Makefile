@@ -33,4 +33,4 @@ docker-check: ## run the steps of the Dockerfile on the committed tree, without 
 	@scripts/dockerfile-check
 
 clean: ## remove what building and the demo leave behind
-	rm -rf zonewire dist demo-data
+	rm -rf zonewire dist zonewire-demo
