@@ -14,7 +14,7 @@ import (
 
 // TestMain makes the command zonewire for the scripts: this test binary under another name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"zonewire": main})
+	testscript.Main(cleaning{m}, map[string]func(){"zonewire": main})
 }
 
 // TestScripts runs testdata/script/*.txtar. Each begins in an empty folder, without any ZONEWIRE_ variable, and reads
