@@ -72,10 +72,14 @@ func (f *fake) Article(_ context.Context, id int64) (zonewire.Article, error) {
 	return find(f.articles, f.err, func(a zonewire.Article) bool { return a.ID == id })
 }
 
-func (f *fake) Lists(context.Context) ([]zonewire.List, error) { return f.lists, f.err }
+func (f *fake) Lists(context.Context) ([]zonewire.List, error) {
+	return slices.DeleteFunc(slices.Clone(f.lists), removed), f.err
+}
+
+func removed(l zonewire.List) bool { return !l.Removed.IsZero() }
 
 func (f *fake) List(_ context.Context, slug string) (zonewire.List, error) {
-	return find(f.lists, f.err, func(l zonewire.List) bool { return l.Slug == slug })
+	return find(f.lists, f.err, func(l zonewire.List) bool { return l.Slug == slug && !removed(l) })
 }
 
 func (f *fake) Digests(_ context.Context, list string, limit int) ([]zonewire.Digest, error) {

@@ -27,9 +27,6 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 	if !s.mayRead(w, r, l) {
 		return errUnknown
 	}
-	if !l.Removed.IsZero() {
-		return zonewire.ErrGone
-	}
 	zones, err := s.store.Zones(r.Context())
 	if err != nil {
 		return err
@@ -56,7 +53,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 		view.Next = local(l, l.NextSlot)
 	}
 	for _, d := range digests {
-		if hasPage(d) {
+		if hasPage(d, l) {
 			view.Digests = append(view.Digests, sent{d, local(l, d.Slot)})
 		}
 	}
@@ -94,9 +91,10 @@ func local(l zonewire.List, t time.Time) time.Time {
 	return t.In(loc)
 }
 
-// hasPage reports whether the digest has anything to show: a skipped one never had, a cancelled one was taken back.
-func hasPage(d zonewire.Digest) bool {
-	return d.State != zonewire.DigestSkipped && d.State != zonewire.DigestCancelled
+// hasPage reports whether the digest is one of the list and has anything to show: a skipped one never had, a cancelled
+// one was taken back.
+func hasPage(d zonewire.Digest, l zonewire.List) bool {
+	return d.ListID == l.ID && d.State != zonewire.DigestSkipped && d.State != zonewire.DigestCancelled
 }
 
 // mayRead reports whether the reader may know of the list, and keeps what a key opened out of caches and search engines.
@@ -132,6 +130,8 @@ func (s *server) digest(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
+	case d.ListID != l.ID: // its list was removed and another has the slug: a private one must not come to light with it
+		return errUnknown
 	case !s.mayRead(w, r, l), d.State == zonewire.DigestSkipped:
 		return errUnknown
 	case d.State == zonewire.DigestCancelled:

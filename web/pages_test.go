@@ -47,7 +47,7 @@ func TestStatus(t *testing.T) {
 		{"an id that overflows", "GET", "/articles/99999999999999999999", 404},
 		{"a list", "GET", "/lists/morning", 200},
 		{"a paused list", "GET", "/lists/zhejiang", 200},
-		{"a removed list is gone", "GET", "/lists/former", 410},
+		{"a removed list", "GET", "/lists/former", 404},
 		{"an unknown list", "GET", "/lists/none", 404},
 		{"a private list without its key does not exist", "GET", "/lists/board", 404},
 		{"a private list with its key", "GET", "/lists/board?key=" + key, 200},
@@ -336,6 +336,17 @@ func TestDigestPageIsTheMailAsSent(t *testing.T) {
 		t.Errorf("policy %q forbids the mail's styles", csp)
 	}
 	equal(t, "only language there is", get(h, "/digests/8", "Accept-Language", "zh-CN").Header().Get("Content-Language"), "en")
+}
+
+func TestSlugOfARemovedPrivateListOpensNoneOfItsDigests(t *testing.T) {
+	st := sample()
+	st.lists[1].Removed = now
+	st.lists = append(st.lists, zonewire.List{ID: 9, Slug: "board", Title: "公开简报", All: true, Locale: "zh-CN"})
+	h, _ := serve(t, st)
+	for _, query := range []string{"", "?key=" + token(zonewire.PurposePrivate, 2), "?key=" + token(zonewire.PurposePrivate, 9)} {
+		equal(t, "status of the old digest", get(h, "/digests/7"+query).Code, 404)
+	}
+	equal(t, "past issues of the new list", parse(t, get(h, "/lists/board")).Find(".archive li").Length(), 0)
 }
 
 func TestLanguage(t *testing.T) {

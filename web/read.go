@@ -122,7 +122,7 @@ func (s *server) openLists(ctx context.Context, keep func(zonewire.List) bool) (
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(lists), func(l zonewire.List) bool {
-		return l.Private || !l.Removed.IsZero() || !keep(l)
+		return l.Private || !keep(l)
 	}), nil
 }
 

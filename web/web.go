@@ -44,9 +44,9 @@ type Articles interface {
 
 // Lists finds lists.
 type Lists interface {
-	// Lists lists every list, private ones too.
+	// Lists lists every list that was not removed, private ones too.
 	Lists(ctx context.Context) ([]zonewire.List, error)
-	// List finds one by its slug. [zonewire.ErrNotFound] if there is none.
+	// List finds one by its slug. [zonewire.ErrNotFound] if there is none or it was removed.
 	List(ctx context.Context, slug string) (zonewire.List, error)
 }
 
@@ -62,7 +62,7 @@ type Digests interface {
 
 // Subscriptions finds and changes a person's place on a list.
 type Subscriptions interface {
-	// Subscription finds one with its list. [zonewire.ErrNotFound] if there is none.
+	// Subscription finds one with its list, removed or not. [zonewire.ErrNotFound] if there is none.
 	Subscription(ctx context.Context, id int64) (zonewire.Subscription, zonewire.List, error)
 	// Unsubscribe ends one and cancels its open mails; ending it again changes nothing.
 	Unsubscribe(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error)
