@@ -42,6 +42,8 @@ func TestWebURL(t *testing.T) {
 		{"Chinese in the path", "http://www.example.cn/新闻.html", "http://www.example.cn/%E6%96%B0%E9%97%BB.html"},
 		{"Chinese in the query", "http://www.example.cn/?q=新", "http://www.example.cn/?q=%E6%96%B0"},
 		{"quotes and brackets", `https://e.cn/a"b'<c>`, "https://e.cn/a%22b%27%3Cc%3E"},
+		{"Chinese in the host", "http://www.新闻.cn/1", "http://www.xn--efvy88h.cn/1"},
+		{"a quote in the host", `https://"`, ""},
 		{"script", "javascript:alert(1)", ""},
 		{"data", "data:text/html,x", ""},
 		{"mail", "mailto:a@example.cn", ""},
