@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"zonewire"
+	"zonewire/ingest"
 	"zonewire/store"
 )
 
@@ -57,7 +58,7 @@ func openSession(ctx context.Context, s settings, mode openMode) (*session, erro
 	}
 	db, err := store.Open(ctx, s.cfg.DB, store.Options{
 		Create:    !exists || mode == mayMigrate,
-		Matcher:   newMatcher,
+		Matcher:   ingest.NewMatcher,
 		Uncertain: zonewire.UncertainPolicy(s.cfg.Mail.Uncertain),
 	})
 	if err != nil {

@@ -156,17 +156,20 @@ func stampOrNull(t time.Time) *string {
 }
 
 // bar is a progress bar with rate and time left, on a terminal; on a pipe it writes nothing. total is -1 when nobody
-// knows it; unit is what is counted, such as "articles". The caller calls Finish.
+// knows it; unit is what is counted, such as "mails", or empty for bytes. The caller calls Finish.
 func (a *app) bar(total int, what, unit string) *progressbar.ProgressBar {
 	options := []progressbar.Option{
 		progressbar.OptionSetDescription(what),
-		progressbar.OptionSetItsString(unit),
-		progressbar.OptionShowIts(),
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetWriter(a.stderr),
+	}
+	if unit == "" {
+		options = append(options, progressbar.OptionShowBytes(true))
+	} else {
+		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit))
 	}
 	if f, ok := a.stderr.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		options = append(options, progressbar.OptionSetVisibility(false))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // newRoot builds the whole command tree. Every noun is registered here, by name.
@@ -31,9 +32,17 @@ each subscriber one digest of what is new, on the schedule of their list.`,
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
 
 	root.AddCommand(
+		newArticle(a),
 		newZone(a),
+		newList(a),
+		newSubscriber(a),
 		newAudit(a),
 		newConfig(a),
+		newDB(a),
+		newDemo(a),
+		newDigest(a),
+		newOutbox(a),
+		newServe(a),
 		newVersion(a),
 	)
 	finish(root)
@@ -153,6 +162,13 @@ func require(cmd *cobra.Command, flags ...string) {
 			panic(err) // the flag does not exist
 		}
 	}
+}
+
+// anyFlag reports whether one of the command's own flags was given.
+func anyFlag(cmd *cobra.Command) bool {
+	given := false
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { given = given || f.Changed })
+	return given
 }
 
 // orNothing is the mistake of an edit that changes nothing, unless there is a worse one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -9,13 +10,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"zonewire"
+	"zonewire/ingest"
 )
 
 // newZone is "zonewire zone".
 func newZone(a *app) *cobra.Command {
 	cmd := noun("zone", "Development zones: their names, aliases and feeds",
 		newZoneAdd(a), newZoneLs(a), newZoneShow(a), newZoneEdit(a), newZoneRename(a), newZoneClose(a), newZoneAlias(a),
-		newZonePending(a))
+		newZoneImport(a), newZonePending(a))
 	cmd.Long = `A zone has a slug, which stands in the addresses of its feeds, and names, by which
 articles find it. An article whose zone nobody knows is kept, and filed as soon as a
 zone or an alias with that name is added: see zonewire zone pending.`
@@ -114,7 +116,7 @@ func newZoneAdd(a *app) *cobra.Command {
 				return err
 			}
 			if err := z.Validate(); err != nil { // before a database is made for nothing
-				return err
+				return usagef(cmd, "%w", err)
 			}
 			return a.with(cmd.Context(), mayCreate, func(db *session) error {
 				added, n, err := db.AddZone(cmd.Context(), a.act(), z)
@@ -295,6 +297,61 @@ func newZoneAlias(a *app) *cobra.Command {
 		},
 	}
 	return noun("alias", "Other names of a zone", add, remove)
+}
+
+// zoneImportResult is what zone import did.
+type zoneImportResult struct {
+	Read      int            `json:"read"`
+	Added     int            `json:"added"`
+	Updated   int            `json:"updated"`
+	Unchanged int            `json:"unchanged"`
+	Rejected  int            `json:"rejected"`
+	Filed     int            `json:"filed"`
+	Rejects   []importReject `json:"rejects"`
+}
+
+func newZoneImport(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Add and update many zones; - is standard input",
+		Long: `Adds the zones of a CSV file, and updates those whose slug is known. The first line names
+the columns: slug, code, name, name_en, level, type, province, city, homepage, language,
+aliases (with ; between them), or their Chinese names. A row that cannot be used is told
+with its line; the others go in together.`,
+		Example: "  zonewire zone import zones.csv",
+		Args:    exactly("FILE.csv"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := readInput(args[0], a.stdin)
+			if err != nil {
+				return err
+			}
+			zones, rejects := ingest.ZonesCSV(bytes.NewReader(text))
+			r := zoneImportResult{Read: len(zones) + len(rejects), Rejected: len(rejects), Rejects: []importReject{}}
+			for _, reject := range rejects {
+				r.Rejects = append(r.Rejects, importReject{args[0], reject.Line, reject.Err.Error()})
+			}
+			if len(zones) > 0 {
+				err := a.with(cmd.Context(), mayCreate, func(db *session) error {
+					n, err := db.ImportZones(cmd.Context(), a.act(), zones)
+					r.Added, r.Updated, r.Unchanged, r.Filed = n.Added, n.Updated, n.Unchanged, n.Filed
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			a.tellRejects(r.Rejects)
+			waited := ""
+			if r.Filed > 0 {
+				waited = fmt.Sprintf(", %s that waited filed", count(r.Filed, "article"))
+			}
+			err = a.out.say(r, "read %d: %d added, %d updated, %d unchanged, %d rejected%s", r.Read, r.Added, r.Updated, r.Unchanged, r.Rejected, waited)
+			if err == nil && r.Rejected > 0 {
+				err = errReported
+			}
+			return err
+		},
+	}
 }
 
 func newZonePending(a *app) *cobra.Command {
