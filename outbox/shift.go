@@ -18,6 +18,7 @@ const (
 	beatEvery    = 5 * time.Second
 	pollEvery    = time.Second      // how soon a new delivery is noticed
 	idleAfter    = 10 * time.Second // an unused connection is closed; servers hang up after a minute or more
+	settleEvery  = 50 * time.Millisecond
 	storeTimeout = 15 * time.Second
 	drainTries   = 3 // failures of server or store in a row that Drain bears
 )
@@ -28,6 +29,7 @@ type shift struct {
 	patience int // failures in a row to bear, and an end when nothing is due; 0: the shift lasts until its context ends
 	gate     *gate
 	worker   atomic.Int64
+	flying   atomic.Int64    // jobs handed out and not finished
 	hard     context.Context // ends the grace time after the shift was told to stop
 
 	// A job goes only to a sender that has a connection, so nobody sits on one while the server is down; a sender
@@ -76,10 +78,9 @@ func (s *shift) work(ctx context.Context) error {
 		g.Go(func() error { return s.send(working, dialling) })
 	}
 	err := quiet(ctx, g.Wait())
-	err = errors.Join(err, s.signOff(ctx))
 	hardEnd()
-	beside.Wait()
-	return err
+	beside.Wait() // a beat after the end would revive the worker
+	return errors.Join(err, s.signOff(ctx))
 }
 
 // quiet is nil for an error that came because ctx ended.
@@ -98,6 +99,7 @@ func (s *shift) feed(ctx context.Context) error {
 		n = min(n, max(1, int(5*s.options.Rate)))
 	}
 	for ctx.Err() == nil {
+		settled := s.flying.Load() == 0 // asked first: what is flying may come back
 		var jobs []zonewire.Job
 		err := s.persist(ctx, "claim", func(ctx context.Context) (err error) {
 			jobs, err = s.store.Claim(ctx, s.worker.Load(), n, time.Now())
@@ -117,10 +119,18 @@ func (s *shift) feed(ctx context.Context) error {
 				return nil
 			}
 		}
-		if len(jobs) == 0 {
-			if s.patience > 0 || sleep(ctx, pollEvery) != nil {
+		if len(jobs) > 0 {
+			continue
+		}
+		wait := pollEvery
+		if s.patience > 0 {
+			if settled {
 				return nil
 			}
+			wait = settleEvery
+		}
+		if sleep(ctx, wait) != nil {
+			return nil
 		}
 	}
 	return nil
@@ -128,6 +138,7 @@ func (s *shift) feed(ctx context.Context) error {
 
 // hand gives a job to a sender. It wakes at most one more, so that a handful of mails opens a handful of connections.
 func (s *shift) hand(ctx context.Context, job zonewire.Job) bool {
+	s.flying.Add(1)
 	select {
 	case s.jobs <- job:
 		return true
@@ -177,7 +188,9 @@ func (s *shift) session(ctx context.Context, conn Conn) error {
 			if !more {
 				return nil
 			}
-			if err := s.deliver(ctx, conn, job); err != nil {
+			err := s.deliver(ctx, conn, job)
+			s.flying.Add(-1)
+			if err != nil {
 				return err
 			}
 		case <-time.After(idleAfter):

@@ -32,6 +32,7 @@ const (
 
 // Options describes a server. The zero value speaks plain SMTP with PIPELINING and accepts everything.
 type Options struct {
+	Host           string // address to listen on; 127.0.0.1 if empty
 	TLS            string // None if empty
 	BadCertificate bool   // the certificate is for another name
 	NoPipelining   bool   // do not offer PIPELINING
@@ -108,14 +109,17 @@ type Server struct {
 	commands []string
 }
 
-// New starts a server on a free port of the loopback address.
+// New starts a server on a free port.
 func New(t testing.TB, opts Options) *Server {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if opts.Host == "" {
+		opts.Host = "127.0.0.1"
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(opts.Host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{opts: opts, ln: ln, Host: "127.0.0.1", conns: map[net.Conn]bool{}, counts: map[string]int{}}
+	s := &Server{opts: opts, ln: ln, Host: opts.Host, conns: map[net.Conn]bool{}, counts: map[string]int{}}
 	s.Port = ln.Addr().(*net.TCPAddr).Port
 	if opts.TLS == StartTLS || opts.TLS == Implicit {
 		s.tls, s.RootCAs, err = certificate(opts.BadCertificate)
@@ -172,6 +176,13 @@ func (s *Server) Count(stage string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counts[stage]
+}
+
+// Open is how many connections are open.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 func (s *Server) accept() {
