@@ -118,7 +118,6 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 // Page composes the same digest as a page for everybody, at full length: with a link to the list's page, but no token
 // and no link to leave.
 func (r *Renderer) Page(e Edition) (string, error) {
-	e.Mark = ""
 	p, err := newPaper(e)
 	if err != nil {
 		return "", err
