@@ -303,10 +303,15 @@ func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int
 	if open == 0 && old.Web == "" && !purge {
 		return 0, nil
 	}
-	v, some, err := planning.Recompose(r, old)
+	now := old
+	if now.Zones, err = presentZones(old.Zones, r.Zones); err != nil {
+		return 0, err
+	}
+	v, some, err := planning.Recompose(r, now)
 	if err != nil {
 		return 0, err
 	}
+	v.Zones = old.Zones
 	var n int64
 	if some {
 		if v.ID, err = insertVariant(ctx, q, r.Digest, v); err != nil {
@@ -323,6 +328,24 @@ func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int
 	}
 	_, err = q.exec(ctx, qVariantBlank, old.ID)
 	return int(n), err
+}
+
+// presentZones adds to a set the zones into which some of it were merged since: that is where their articles are now.
+func presentZones(set string, zones map[int64]zonewire.Zone) (string, error) {
+	ids, err := zonewire.ParseZoneSet(set)
+	if err != nil {
+		return "", err
+	}
+	bySlug := make(map[string]int64, len(zones))
+	for id, z := range zones {
+		bySlug[z.Slug] = id
+	}
+	for i := 0; i < len(ids) && i < len(zones); i++ { // a merged zone may have been merged again
+		if into := bySlug[zones[ids[i]].MergedInto]; into != 0 {
+			ids = append(ids, into)
+		}
+	}
+	return zonewire.ZoneSet(ids), nil
 }
 
 func zoneMap(ctx context.Context, q querier) (map[int64]zonewire.Zone, error) {

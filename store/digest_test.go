@@ -287,6 +287,39 @@ func TestAWithdrawalIsCutFromMailNotBegun(t *testing.T) {
 	})
 }
 
+func TestAMailToAMergedZonesReaderIsCutLikeAnyOther(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		addZone(t, db, "b", "乙区")
+		addList(t, db, zonewire.List{Slug: "l", All: true})
+		subscribe(t, db, "l", "a@example.com", "a")
+		stored := put(t, db, 0, news("a", 1), news("a", 2))
+		d, _ := planNext(t, db, day)
+		must[int](t)(db.CloseZone(t.Context(), at(day), "a", "b"))
+		must[int](t)(db.WithdrawArticle(t.Context(), at(day), stored[0].ID, "撤稿", false, plain{}))
+		if c := countsOf(t, db, d); c[zonewire.Pending] != 1 {
+			t.Errorf("counts %v, want the other article's mail still pending", c)
+		}
+	})
+}
+
+func TestASlotCutByHandIsNotPlannedAgain(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		l := addList(t, db, zonewire.List{Slug: "l", All: true})
+		subscribe(t, db, "l", "all@example.com")
+		put(t, db, 0, news("a", 1))
+		cut := must[zonewire.Digest](t)(db.CutDigest(t.Context(), at(day), "l", l.NextSlot, plain{}))
+		put(t, db, day, news("a", 2))
+		if d, ok := planNext(t, db, day); !ok || d.ID != cut.ID {
+			t.Errorf("got %+v, want the digest that was cut", d)
+		}
+		if d, _ := planNext(t, db, 2*day); d.Items != 1 || d.Lo != cut.Hi {
+			t.Errorf("got %+v, want what came after the cut", d)
+		}
+	})
+}
+
 func TestNobodyElseBringsBackWhoLeft(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *store.DB) {
 		addList(t, db, zonewire.List{Slug: "l", All: true})

@@ -120,8 +120,11 @@ func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, plann
 		switch err := q.row(ctx, qDigestInsert, []any{l.ID, toMs(slot), string(zonewire.DigestPlanned), "", l.Watermark, hi, toMs(act.At)}, &id); {
 		case errors.Is(err, zonewire.ErrNotFound) && !scheduled:
 			return errSlotTaken
-		case errors.Is(err, zonewire.ErrNotFound): // the slot was cut by hand at this very moment: go on to the next
-			return advance(ctx, q, l, l.Watermark, next)
+		case errors.Is(err, zonewire.ErrNotFound): // the slot was cut by hand for this very moment: that digest is its
+			if err := advance(ctx, q, l, l.Watermark, next); err != nil {
+				return err
+			}
+			return q.digestAt(ctx, l.ID, slot, &digest)
 		case err != nil:
 			return err
 		}
@@ -143,6 +146,18 @@ func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, plann
 		return err
 	})
 	return digest, err
+}
+
+var qDigestAt = sqlText(`SELECT id FROM digest WHERE list_id = ?1 AND slot_ms = ?2`)
+
+// digestAt reads the digest that a list has for a slot.
+func (q querier) digestAt(ctx context.Context, list int64, slot time.Time, digest *zonewire.Digest) error {
+	var id int64
+	err := q.row(ctx, qDigestAt, []any{list, toMs(slot)}, &id)
+	if err == nil {
+		*digest, err = digestByID(ctx, q, id)
+	}
+	return err
 }
 
 // advance moves the list on, if nobody else has.
