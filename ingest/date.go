@@ -57,12 +57,12 @@ var (
 	// Java and Unix put the year last: "thu dec 29 10:30:00 cst 2022".
 	unixDate = shape(monthPattern + `\s+(\d{1,2})\s+` + clockPattern + `\s*` + zonePattern + `?\s+(\d{4})`)
 
-	dateLabel   = regexp.MustCompile(`^[^\d:]{0,12}?(?:时\s*间|日\s*期|发\s*布|更\s*新|date|published)\s*(?:于|在)?[\s:]*`)
+	dateLabel   = regexp.MustCompile(`^[^\d:]{0,12}?(?:(?:时\s*间|日\s*期|发\s*布|更\s*新|date|published)\s*)+(?:于|在)?[\s:]*`)
 	weekday     = regexp.MustCompile(`(?:星期|礼拜|周)[一二三四五六日天]|\b(?:mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun)(?:day|sday|nesday|rsday|urday)?\b\.?,?`)
 	digitsOnly  = regexp.MustCompile(`^\d{9,14}$`)
 	ago         = regexp.MustCompile(`^(\d{1,5}|半|几)\s*个?\s*(秒钟?|分钟?|小时|天|日|周|星期)(?:之|以)?前$`)
 	dayWord     = regexp.MustCompile(`^(今天|今日|昨天|昨日|前天|前日)\s*` + clockPattern + `?$`)
-	comment     = regexp.MustCompile(`\s*\([^()]*\)$`)
+	comment     = regexp.MustCompile(`(\S)\s*\([^()]*\)$`)
 	chineseNums = regexp.MustCompile(`[〇○零一二三四五六七八九十廿卅]+\s*[年月日号时点分秒]`)
 	brackets    = strings.NewReplacer("[", " ", "]", " ", "【", " ", "】", " ", "(", " ", ")", " ", "〔", " ", "〕", " ", "「", " ", "」", " ", "<", " ", ">", " ")
 )
@@ -74,7 +74,7 @@ func parseDate(s string, now time.Time) (date, bool) {
 		return date{}, false
 	}
 	s = strings.TrimSpace(strings.ToLower(norm.NFKC.String(s)))
-	s = comment.ReplaceAllString(s, "") // "gmt+0800 (china standard time)"; a date all in brackets keeps them off below
+	s = comment.ReplaceAllString(s, "$1") // gmt+0800 (china standard time)
 	if s == "" {
 		return date{}, false
 	}
@@ -128,6 +128,9 @@ func makeDate(year, month, day string, rest []string, now time.Time) (date, bool
 		midnight := time.Date(y, time.Month(mon), dd, 0, 0, 0, 0, loc)
 		valid := midnight.Day() == dd && int(midnight.Month()) == mon
 		d.t = midnight.Add(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(sec)*time.Second + frac)
+		if d.t.Year() < 1 || d.t.Year() > 9999 { // RFC 3339 has no more digits
+			return date{}, false
+		}
 		if valid && (!d.noYear || !d.t.After(now.AddDate(0, 0, 1))) {
 			return d, true
 		}
