@@ -152,6 +152,8 @@ func demoArticles(now time.Time) ([]zonewire.Article, error) {
 		if r.Err != nil {
 			return nil, fmt.Errorf("sample articles, line %d: %w", r.Line, r.Err)
 		}
+		// The portal of the samples does not exist: headlines lead to the demo's own pages.
+		r.Article.URL, r.Article.URLCanon = "", ""
 		articles = append(articles, r.Article)
 	}
 	newest := slices.MaxFunc(articles, func(a, b zonewire.Article) int { return a.Published.Compare(b.Published) })

@@ -57,6 +57,9 @@ type site struct {
 
 func newSite(t *testing.T, env ...string) *site {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a test of the real binary: not with -short")
+	}
 	bin, err := realBinary()
 	if err != nil {
 		t.Fatal(err)

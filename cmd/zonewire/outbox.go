@@ -173,9 +173,8 @@ func newOutboxSettle(a *app) *cobra.Command {
 		Short: "Close an uncertain delivery as you have found it",
 		Long: `Close a delivery whose reply was lost, after you have looked whether the mail arrived,
 such as in the log of the mail server under its Message-ID.`,
-		Example: `  zonewire outbox ls --state uncertain
-  zonewire outbox settle --id 4711 accepted`,
-		Args: exactly("accepted|rejected"),
+		Example: `  zonewire outbox settle --id 4711 accepted`,
+		Args:    exactly("accepted|rejected"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			as, err := zonewire.ParseDeliveryState(args[0])
 			if err != nil || as != zonewire.Accepted && as != zonewire.Rejected {
