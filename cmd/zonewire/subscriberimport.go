@@ -44,10 +44,20 @@ is counted as refused and not brought back.`,
 				mode = mustExist
 			}
 			return a.with(cmd.Context(), mode, func(db *session) error {
-				if _, err := db.List(cmd.Context(), f.list); err != nil {
+				list, err := db.List(cmd.Context(), f.list)
+				if err != nil {
 					return err
 				}
-				return a.importSubscribers(cmd.Context(), db, f, rows, dryRun)
+				join := func(row subscriberRow, adr zonewire.Address) (zonewire.SubscribeResult, error) {
+					if dryRun {
+						return tryImport(cmd.Context(), db, f, list, row, adr)
+					}
+					_, result, err := db.Subscribe(cmd.Context(), a.act(), zonewire.NewSubscription{
+						Address: adr, Name: row.name, Locale: row.locale, List: f.list, Zones: row.zones, Confirmed: f.confirmed, Consent: f.consent,
+					})
+					return result, err
+				}
+				return a.importSubscribers(db, rows, dryRun, join)
 			})
 		},
 	}
@@ -143,14 +153,19 @@ func (r *subscriberImportResult) add(result zonewire.SubscribeResult) {
 	}
 }
 
-func (a *app) importSubscribers(ctx context.Context, db *session, f joinFlags, rows []subscriberRow, dryRun bool) error {
+// importSubscribers calls join for each row that can be used, and tells what became of all.
+func (a *app) importSubscribers(db *session, rows []subscriberRow, dryRun bool, join func(subscriberRow, zonewire.Address) (zonewire.SubscribeResult, error)) error {
 	result := subscriberImportResult{Rejects: []importReject{}}
 	bar := a.bar(max(1, len(rows)), "importing", "people")
 	var failure error
 	for _, row := range rows {
 		_ = bar.Add(1) // a bar that cannot be drawn is no failure of the import
 		result.Read++
-		done, err := a.importSubscriber(ctx, db, f, row, dryRun)
+		adr, err := row.address(db)
+		var done zonewire.SubscribeResult
+		if err == nil {
+			done, err = join(row, adr)
+		}
 		switch {
 		case err == nil:
 			result.add(done)
@@ -179,28 +194,28 @@ func (a *app) importSubscribers(ctx context.Context, db *session, f joinFlags, r
 	return err
 }
 
-func (a *app) importSubscriber(ctx context.Context, db *session, f joinFlags, row subscriberRow, dryRun bool) (zonewire.SubscribeResult, error) {
+// address checks the row and reads its address.
+func (row subscriberRow) address(db *session) (zonewire.Address, error) {
 	if row.err != nil {
-		return "", row.err
-	}
-	adr, err := db.address(row.email)
-	if err != nil {
-		return "", err
+		return zonewire.Address{}, row.err
 	}
 	if err := validLocale(row.locale); err != nil {
-		return "", fmt.Errorf("locale: %w", err)
+		return zonewire.Address{}, fmt.Errorf("locale: %w", err)
 	}
-	if dryRun {
-		return tryImport(ctx, db, f, adr)
-	}
-	_, result, err := db.Subscribe(ctx, a.act(), zonewire.NewSubscription{
-		Address: adr, Name: row.name, Locale: row.locale, List: f.list, Zones: row.zones, Confirmed: f.confirmed, Consent: f.consent,
-	})
-	return result, err
+	return db.address(row.email)
 }
 
-// tryImport says what an import would do with the address.
-func tryImport(ctx context.Context, db *session, f joinFlags, adr zonewire.Address) (zonewire.SubscribeResult, error) {
+// tryImport says what an import would do with the row.
+func tryImport(ctx context.Context, db *session, f joinFlags, list zonewire.List, row subscriberRow, adr zonewire.Address) (zonewire.SubscribeResult, error) {
+	for _, slug := range row.zones {
+		z, err := db.Zone(ctx, slug)
+		if err != nil {
+			return "", err
+		}
+		if !list.Covers(z) {
+			return "", zonewire.Invalidf("list %s does not carry zone %s", list.Slug, slug)
+		}
+	}
 	s, err := db.Subscriber(ctx, adr.Key)
 	if errors.Is(err, zonewire.ErrNotFound) {
 		return zonewire.SubscribeAdded, nil
@@ -210,7 +225,7 @@ func tryImport(ctx context.Context, db *session, f joinFlags, adr zonewire.Addre
 	}
 	for _, sub := range s.Subscriptions {
 		switch {
-		case sub.List != f.list:
+		case sub.ListID != list.ID:
 		case sub.State == zonewire.SubPending && f.confirmed:
 			return zonewire.SubscribeConfirmed, nil
 		case f.confirmed && (sub.State == zonewire.SubUnsubscribed || sub.State == zonewire.SubBounced):
