@@ -38,8 +38,9 @@ var bomUTF8 = []byte("\xef\xbb\xbf")
 // such bytes are not text.
 func Decode(b []byte, httpCharset string) (Decoded, error) {
 	d := decode(b, httpCharset)
-	bad := d.Replaced + controls(d.Text)
-	if n := utf8.RuneCountInString(d.Text); bad*20 > n {
+	const few = 5 // control characters slip into short lines, too, and are dropped later
+	n, strange := utf8.RuneCountInString(d.Text), controls(d.Text)
+	if bad := d.Replaced + strange; d.Replaced*20 > n || strange > few && bad*20 > n {
 		return Decoded{}, zonewire.Invalidf("this is not text: %d of %d characters cannot be read as %s", bad, n, d.Charset)
 	}
 	return d, nil
