@@ -110,18 +110,19 @@ func mapError(err error) error {
 	for _, m := range []struct {
 		code     sqlite3.ErrNo
 		sentinel error
+		remedy   string
 	}{
-		{sqlite3.ErrFull, zonewire.ErrFull},
-		{sqlite3.ErrReadonly, zonewire.ErrReadOnly},
-		{sqlite3.ErrCantOpen, zonewire.ErrReadOnly},
-		{sqlite3.ErrPerm, zonewire.ErrReadOnly},
-		{sqlite3.ErrBusy, zonewire.ErrBusy},
-		{sqlite3.ErrLocked, zonewire.ErrBusy},
-		{sqlite3.ErrNotADB, zonewire.ErrInvalid},
-		{sqlite3.ErrCorrupt, zonewire.ErrInvalid},
+		{sqlite3.ErrFull, zonewire.ErrFull, "make room where the database is"},
+		{sqlite3.ErrReadonly, zonewire.ErrReadOnly, "its user must be able to write the file and its folder"},
+		{sqlite3.ErrCantOpen, zonewire.ErrReadOnly, "its user must be able to write the file and its folder"},
+		{sqlite3.ErrPerm, zonewire.ErrReadOnly, "its user must be able to write the file and its folder"},
+		{sqlite3.ErrBusy, zonewire.ErrBusy, "another process is writing: try again"},
+		{sqlite3.ErrLocked, zonewire.ErrBusy, "another process is writing: try again"},
+		{sqlite3.ErrNotADB, zonewire.ErrInvalid, "name a zonewire database"},
+		{sqlite3.ErrCorrupt, zonewire.ErrInvalid, "restore it from a copy"},
 	} {
 		if e.Code == m.code {
-			return fmt.Errorf("%w: %w", m.sentinel, err)
+			return fmt.Errorf("%w: %w: %s", m.sentinel, err, m.remedy)
 		}
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,10 +99,11 @@ type importer struct {
 	result  importResult
 	waiting map[string]int // articles without a zone, by the name they gave
 	made    []zonewire.Zone
+	notes   map[string]int // how often each was given
 }
 
 func (a *app) importArticles(ctx context.Context, in inputs, opts ingest.Options, createZones, dryRun bool) error {
-	im := &importer{app: a, createZones: createZones, dryRun: dryRun, waiting: map[string]int{}}
+	im := &importer{app: a, createZones: createZones, dryRun: dryRun, waiting: map[string]int{}, notes: map[string]int{}}
 	im.result.Rejects = []importReject{}
 	mode := mayCreate
 	if dryRun {
@@ -204,9 +206,14 @@ func (im *importer) tell(r record) {
 		im.app.tellRejects([]importReject{reject})
 	}
 	for _, warning := range r.Warnings {
-		im.app.tellRejects([]importReject{{r.path, r.Line, "note: " + warning}})
+		if im.notes[warning]++; im.notes[warning] <= sameNotes {
+			im.app.tellRejects([]importReject{{r.path, r.Line, "note: " + warning}})
+		}
 	}
 }
+
+// sameNotes is how many notes of one text are told line by line: a file without dates would have one for each line.
+const sameNotes = 3
 
 // store commits a batch, or tries it in a dry run.
 func (im *importer) store(ctx context.Context, batch []zonewire.Article) error {
@@ -301,6 +308,11 @@ func (im *importer) report() error {
 		}
 	}
 	err := p.say(r, "%sread %d: %d added, %d updated, %d unchanged, %d rejected", would, r.Read, r.Added, r.Updated, r.Unchanged, r.Rejected)
+	for _, text := range slices.Sorted(maps.Keys(im.notes)) {
+		if more := im.notes[text] - sameNotes; more > 0 && !im.app.out.json {
+			fmt.Fprintf(im.app.stderr, "and %d more: note: %s\n", more, text)
+		}
+	}
 	for _, z := range im.made {
 		fmt.Fprintf(im.app.stderr, "added zone %s, %s: `zonewire zone rename` gives it a better slug\n", z.Slug, z.Name)
 	}
