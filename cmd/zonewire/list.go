@@ -380,15 +380,18 @@ func newListResume(a *app) *cobra.Command {
 		Example: "  zonewire list resume morning",
 		Args:    exactly("SLUG"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.editList(cmd, args[0], func(l *zonewire.List, now time.Time) error {
-				if !l.Paused {
-					return nil
-				}
-				l.Paused = false
-				return reschedule(l, now) // or the slot that passed last would be mailed this minute
-			})
+			return a.editList(cmd, args[0], resumeList)
 		},
 	}
+}
+
+// resumeList ends a pause. The slots that passed in it are gone: or the last of them would be mailed this minute.
+func resumeList(l *zonewire.List, now time.Time) error {
+	if !l.Paused {
+		return nil
+	}
+	l.Paused = false
+	return reschedule(l, now)
 }
 
 func newListRemove(a *app) *cobra.Command {
