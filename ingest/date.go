@@ -346,12 +346,3 @@ func urlDate(u string, now time.Time) (date, bool) {
 	}
 	return date{}, false
 }
-
-// firstDate finds the first full date in running text.
-func firstDate(text string, now time.Time) (date, bool) {
-	m := fullDate.FindString(fold(text))
-	if m == "" {
-		return date{}, false
-	}
-	return parseDate(m, now)
-}

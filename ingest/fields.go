@@ -129,12 +129,21 @@ func setDate(a *zonewire.Article, given string, opts Options, warn func(string, 
 func finish(a *zonewire.Article, opts Options) {
 	a.Received, a.Updated = opts.Now, opts.Now
 	if a.Summary == "" {
-		a.Summary = summarize(PlainText(a.ContentHTML))
+		a.Summary = summarize(PlainText(beginning(a.ContentHTML)))
 	}
 	if m := firstImage.FindStringSubmatch(a.ContentHTML); a.Image == "" && m != nil {
 		a.Image = html.UnescapeString(m[1])
 	}
 	Identify(a)
+}
+
+// beginning is as much of a body as a summary can need, cut between two tags.
+func beginning(markup string) string {
+	const enough = 8 << 10
+	if len(markup) <= enough {
+		return markup
+	}
+	return markup[:max(0, strings.LastIndexByte(markup[:enough], '<'))]
 }
 
 // firstImage finds the first picture of a body that CleanHTML has written.

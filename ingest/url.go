@@ -127,6 +127,9 @@ func setPath(u *url.URL, raw string) {
 }
 
 func asciiHost(host string) (string, bool) {
+	if strings.HasPrefix(host, ".") || strings.Contains(host, "..") {
+		return "", false
+	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if host == "" || strings.ContainsAny(host, "%<>\"'` \\^{}|") {
 		return "", false
