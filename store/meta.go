@@ -16,7 +16,6 @@ var (
 	qCounterLock = sqlText(`UPDATE counter SET n = n WHERE name = ?1 RETURNING n`)
 	qCounterSet  = sqlText(`UPDATE counter SET n = ?2 WHERE name = ?1`)
 	qMeta        = sqlText(`SELECT value FROM meta WHERE name = ?1`)
-	qMetaSet     = sqlText(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
 	qMetaInit    = sqlText(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING`)
 	qAuditAdd    = sqlText(`INSERT INTO audit (at_ms, actor, action, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)`)
 	qAudit       = sqlText(`
@@ -82,7 +81,7 @@ func (db *DB) Generation(ctx context.Context) (zonewire.Generation, error) {
 	return g, readError("generation", err)
 }
 
-// Meta reads a value that [DB.InitMeta] or [DB.SetMeta] stored; empty if there is none.
+// Meta reads a value of the installation, such as the secret's fingerprint; empty if there is none.
 func (db *DB) Meta(ctx context.Context, name string) (string, error) {
 	v, err := metaValue(ctx, db.reader(), name)
 	return v, readError("meta "+name, err)

@@ -16,7 +16,6 @@ var (
 		SELECT id, email, name, locale, created_ms, erased_ms
 		FROM subscriber
 		WHERE email_key = ?1 AND erased_ms = 0`)
-	qSubscriber  = sqlText(`SELECT id, email, name, locale, created_ms, erased_ms FROM subscriber WHERE id = ?1`)
 	qSubscribers = sqlText(`
 		SELECT id, email, name, locale, created_ms, erased_ms
 		FROM subscriber
