@@ -14,23 +14,14 @@ import (
 const leasedUntil = int64(1<<63 - 1)
 
 var (
-	qPaused        = sqlText(`SELECT COUNT(*) FROM meta WHERE name = 'paused' AND value <> ''`)
-	qClaimDelivery = sqlText(`
+	qPaused  = sqlText(`SELECT COUNT(*) FROM meta WHERE name = 'paused' AND value <> ''`)
+	claimDue = tables(`
 		WITH c AS (
-			SELECT id FROM delivery
+			SELECT id FROM {table}
 			WHERE state IN (0, 1, 2) AND next_ms <= ?1
 			ORDER BY next_ms, id
 			LIMIT ?2{skip})
-		UPDATE delivery
-		SET state = 1, claim = ?3, worker_id = ?4, next_ms = ?5
-		WHERE id IN (SELECT id FROM c)`)
-	qClaimNotice = sqlText(`
-		WITH c AS (
-			SELECT id FROM notice
-			WHERE state IN (0, 1, 2) AND next_ms <= ?1
-			ORDER BY next_ms, id
-			LIMIT ?2{skip})
-		UPDATE notice
+		UPDATE {table}
 		SET state = 1, claim = ?3, worker_id = ?4, next_ms = ?5
 		WHERE id IN (SELECT id FROM c)`)
 	qClaimedDeliveries = sqlText(`
@@ -83,7 +74,7 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, now time.Time) (jo
 		}
 		claim := newClaim()
 		args := []any{toMs(now), int64(n), claim, worker, leasedUntil}
-		got, err := q.exec(ctx, qClaimNotice, args...)
+		got, err := q.exec(ctx, claimDue[zonewire.NoticeJob], args...)
 		if err != nil {
 			return err
 		}
@@ -95,7 +86,7 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, now time.Time) (jo
 		if args[1] = int64(n) - got; got >= int64(n) {
 			return nil
 		}
-		if got, err = q.exec(ctx, qClaimDelivery, args...); err != nil || got == 0 {
+		if got, err = q.exec(ctx, claimDue[zonewire.DigestJob], args...); err != nil || got == 0 {
 			return err
 		}
 		deliveries, err := collect(ctx, q, qClaimedDeliveries, []any{worker, claim}, func(rows *sql.Rows) (zonewire.Job, error) {

@@ -11,6 +11,11 @@ import (
 	"zonewire"
 )
 
+const subscriptionColumns = `s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
+			s.created_ms, s.ended_ms
+		FROM subscription s
+		JOIN list l ON l.id = s.list_id`
+
 var (
 	qSubscriberByKey = sqlText(`
 		SELECT id, email, name, locale, created_ms, erased_ms
@@ -42,23 +47,14 @@ var (
 		SET email = '', email_key = '', address_hash = '', name = '', erased_ms = ?2
 		WHERE id = ?1`)
 	qSubscriptions = sqlText(`
-		SELECT s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
-			s.created_ms, s.ended_ms
-		FROM subscription s
-		JOIN list l ON l.id = s.list_id
+		SELECT ` + subscriptionColumns + `
 		WHERE s.subscriber_id = ?1
 		ORDER BY l.slug, s.id`)
 	qSubscription = sqlText(`
-		SELECT s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
-			s.created_ms, s.ended_ms
-		FROM subscription s
-		JOIN list l ON l.id = s.list_id
+		SELECT ` + subscriptionColumns + `
 		WHERE s.id = ?1`)
 	qSubscriptionOn = sqlText(`
-		SELECT s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
-			s.created_ms, s.ended_ms
-		FROM subscription s
-		JOIN list l ON l.id = s.list_id
+		SELECT ` + subscriptionColumns + `
 		WHERE s.list_id = ?1 AND s.subscriber_id = ?2`)
 	qSubscriptionInsert = sqlText(`
 		INSERT INTO subscription (subscriber_id, list_id, state, zones, confirmed_ms, consent, paused_until_ms, created_ms, ended_ms)

@@ -24,6 +24,8 @@ var embedded embed.FS
 type Set struct {
 	html map[string]*template.Template     // locale/name
 	text map[string]*texttemplate.Template // locale/name
+
+	phrases map[string]map[string]string // by locale and key
 }
 
 // Load parses the embedded templates, those in dir taking their place by file name, such as mail/digest.html; a locale
@@ -37,7 +39,7 @@ func Load(dir string) (*Set, error) {
 		}
 		files.over = os.DirFS(dir)
 	}
-	s := &Set{html: map[string]*template.Template{}, text: map[string]*texttemplate.Template{}}
+	s := &Set{html: map[string]*template.Template{}, text: map[string]*texttemplate.Template{}, phrases: map[string]map[string]string{}}
 	for _, locale := range zonewire.Locales() {
 		if err := s.load(files, locale); err != nil {
 			return nil, err
@@ -82,6 +84,7 @@ func (s *Set) load(files overlay, locale string) error {
 	if err != nil {
 		return err
 	}
+	s.phrases[locale] = phrases
 	funcs := helpers(locale, phrases)
 	names, err := fs.Glob(embedded, "*/*")
 	if err != nil {
@@ -158,3 +161,6 @@ func (s *Set) Text(w io.Writer, name, locale string, data any) error {
 	}
 	return nil
 }
+
+// SiteTitle is the name of the whole service in the locale: the phrase site.title, which an operator may change.
+func (s *Set) SiteTitle(locale string) string { return s.phrases[locale]["site.title"] }

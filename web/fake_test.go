@@ -147,7 +147,6 @@ func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
 	var log strings.Builder
 	return web.New(st, web.Config{
 		BaseURL:   base,
-		SiteTitle: "开发区要闻",
 		Secret:    secret,
 		Templates: set,
 		Feeds:     feeds,

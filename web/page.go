@@ -115,7 +115,7 @@ type frame struct {
 
 func (s *server) frame(r *http.Request) frame {
 	locale, chosen := localeOf(r)
-	f := frame{Site: s.SiteTitle, Locale: locale, StyleURL: styleURL, chosen: chosen}
+	f := frame{Site: s.Templates.SiteTitle(locale), Locale: locale, StyleURL: styleURL, chosen: chosen}
 	for _, other := range zonewire.Locales() {
 		if other != locale {
 			f.Other = other

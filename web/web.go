@@ -84,7 +84,6 @@ type Feeds func(zone *zonewire.Zone) []Feed
 // Config is what the pages need besides the store. All of it but Describe must be set.
 type Config struct {
 	BaseURL   string // without a trailing slash
-	SiteTitle string
 	Secret    zonewire.Secret
 	Templates *templates.Set
 	Feeds     Feeds

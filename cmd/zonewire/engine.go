@@ -50,7 +50,7 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 		},
 	}
 	e.scheduler = &digest.Scheduler{Store: db, Planning: e.planner, Log: log}
-	if e.site, err = feedSite(ctx, db, a.cfg, time.Now()); err != nil {
+	if e.site, err = feedSite(ctx, db, a.cfg, set.SiteTitle(zonewire.LocaleZH), time.Now()); err != nil {
 		return nil, err
 	}
 	e.feeds = feed.NewServer(db, e.site, log)
@@ -60,10 +60,8 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 // trimSlash is a base address without its trailing slash.
 func trimSlash(base string) string { return strings.TrimRight(base, "/") }
 
-const siteTitle = "开发区要闻"
-
 // feedSite settles the authority of tag URIs once, at the first start: ids must outlive a move to another host.
-func feedSite(ctx context.Context, db *session, cfg Config, now time.Time) (feed.Site, error) {
+func feedSite(ctx context.Context, db *session, cfg Config, title string, now time.Time) (feed.Site, error) {
 	host := cfg.Feed.Authority
 	if host == "" {
 		u, err := url.Parse(cfg.HTTP.BaseURL)
@@ -76,7 +74,7 @@ func feedSite(ctx context.Context, db *session, cfg Config, now time.Time) (feed
 	if err != nil {
 		return feed.Site{}, err
 	}
-	site := feed.Site{BaseURL: trimSlash(cfg.HTTP.BaseURL), Title: siteTitle, MaxItems: cfg.Feed.MaxItems, MaxBytes: cfg.Feed.MaxBytes}
+	site := feed.Site{BaseURL: trimSlash(cfg.HTTP.BaseURL), Title: title, MaxItems: cfg.Feed.MaxItems, MaxBytes: cfg.Feed.MaxBytes}
 	if _, err := fmt.Sscanf(strings.Replace(stands, ",", " ", 1), "%s %d", &site.Authority, &site.Year); err != nil {
 		return site, zonewire.Invalidf("meta feed_authority %q is damaged", stands)
 	}
@@ -109,7 +107,6 @@ func (e *engine) agent(tr outbox.Transport) *outbox.Agent {
 func (e *engine) pages() http.Handler {
 	return web.New(e.db, web.Config{
 		BaseURL:   e.site.BaseURL,
-		SiteTitle: siteTitle,
 		Secret:    e.db.secret,
 		Templates: e.set,
 		Feeds: func(zone *zonewire.Zone) []web.Feed {
