@@ -119,15 +119,6 @@ func (t *table) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (t *table) restart() {
-	t.csv = csv.NewReader(t)
-	t.csv.Comma = t.comma
-	t.csv.FieldsPerRecord = -1
-	t.csv.TrimLeadingSpace = t.comma != '\t'
-	t.csv.ReuseRecord = true
-	t.offset = t.in.n
-}
-
 // newTable reads the heads. It fails with a [zonewire.ErrInvalid] that names the columns when the one that must be
 // there is not.
 func newTable(in *lines, known map[string]string, must ...string) (*table, error) {
@@ -162,7 +153,12 @@ func newTable(in *lines, known map[string]string, must ...string) (*table, error
 			return nil, zonewire.Invalidf("no column is named %s", strings.Join(spellings(known, name), " or "))
 		}
 	}
-	t.restart()
+	t.offset = in.n
+	t.csv = csv.NewReader(t)
+	t.csv.Comma = t.comma
+	t.csv.FieldsPerRecord = -1
+	t.csv.TrimLeadingSpace = t.comma != '\t'
+	t.csv.ReuseRecord = true
 	return t, nil
 }
 
@@ -170,13 +166,16 @@ func newTable(in *lines, known map[string]string, must ...string) (*table, error
 func (t *table) next() (row, error) {
 	for {
 		t.budget, t.bad, t.state.Replaced = maxLine, nil, 0
+		begin := t.in.n + 1
 		cells, err := t.csv.Read()
 		switch {
 		case t.err != nil:
 			return row{}, t.err
-		case t.bad != nil: // whatever of the row came before it is lost with it
+		case t.bad != nil: // whatever of the row came before it is lost with it; the next line begins a row
 			r := row{line: t.in.n, err: t.bad}
-			t.restart()
+			if errors.Is(t.bad, errLongRow) {
+				r.line = begin // where the quote is to be looked for
+			}
 			return r, nil
 		case errors.Is(err, io.EOF):
 			return row{}, io.EOF

@@ -280,6 +280,9 @@ func trimBlocks(parent *html.Node) {
 			case atom.P, atom.Div, atom.Li, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Td, atom.Th, atom.Blockquote:
 				trimIndent(n)
 			}
+			if after := n.NextSibling; n.DataAtom == atom.Br && after != nil && after.Type == html.TextNode {
+				after.Data = trimMarks(strings.TrimLeft(after.Data, indent))
+			}
 			switch {
 			case emptiable[n.DataAtom] && empty(n):
 				parent.RemoveChild(n)

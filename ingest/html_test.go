@@ -47,6 +47,7 @@ func TestCleanHTML(t *testing.T) {
 		{"elements of editors turn into paragraphs", "<section><section><span style='x'>一</span></section></section><center>二</center>", "<p>一</p><p>二</p>"},
 		{"elements of Word and of portals go, their words stay", "<ucapcontent><p>一<o:p>二</o:p><font color=red>三</font></p></ucapcontent>", "<p>一二三</p>"},
 		{"indents and empty paragraphs go", "<p>　　一</p><p>&nbsp;</p><p><br></p><p>&ensp;<b>　二</b></p>", "<p>一</p><p><b>二</b></p>"},
+		{"indents behind line breaks go", "<p>一<br>　　二<br>\n三</p>", "<p>一<br/>二<br/>三</p>"},
 		{"full-width text is not folded", "<p>１２，（三）：</p>", "<p>１２，（三）：</p>"},
 		{"control characters go", "<p>一\x00\x0b\u0085\ufffe&#0;&#11;&#x9f;二\ufffd</p>", "<p>一Ÿ二</p>"},
 		{"text is NFC", "<p>e\u0301</p>", "<p>é</p>"},

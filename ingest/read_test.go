@@ -237,6 +237,8 @@ func TestALineOverTheLimitIsARejectAndMemoryStaysBounded(t *testing.T) {
 			[]string{"1 a", "2 ! the line is longer than 10 MB", "3 c"}},
 		{"CSV", "a.csv", io.MultiReader(strings.NewReader("title,source\na,b\n"), long(), strings.NewReader("\nc,d\n")),
 			[]string{"2 a", "3 ! the line is longer than 10 MB", "4 c"}},
+		{"CSV with a quote that is never closed", "a.csv", strings.NewReader("title,source\na,b\n\"" + strings.Repeat(strings.Repeat("x", 1<<20)+"\n", 10) + "c,d\n"),
+			[]string{"2 a", "3 ! the row is longer than 10 MB: is a quote not closed?", "13 c"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var before, after runtime.MemStats
