@@ -212,11 +212,8 @@ func (s *shift) deliver(ctx context.Context, conn Conn, job zonewire.Job) error 
 	if out != nil {
 		return s.finish(job, *out)
 	}
-	if err := s.limiter.Wait(ctx); err != nil {
+	if err := s.limiter.Wait(ctx); err != nil { // also when there is no limit and ctx has ended
 		return quiet(ctx, err)
-	}
-	if ctx.Err() != nil {
-		return nil
 	}
 	err = s.persist(ctx, "begin", func(ctx context.Context) error { return s.store.Begin(ctx, job, time.Now()) })
 	if errors.Is(err, zonewire.ErrLost) {

@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -184,19 +185,34 @@ func TestSendFaults(t *testing.T) {
 	}
 }
 
-// TestSendHearsWhyTheServerHungUp: a server that will not read a big message to its end says so and hangs up. What it
-// said may be lost with the connection, but it must never look like a lost reply to a dot that was not sent.
-func TestSendHearsWhyTheServerHungUp(t *testing.T) {
-	s := smtptest.New(t, smtptest.Options{Script: smtptest.At(smtptest.Body, 1, action{Reply: "552 5.3.4 too big", Close: true})})
-	c := mustDial(t, s, nil)
-	e := envelope(t, 1)
-	e.Message = append(e.Message, bytes.Repeat([]byte("0123456789012345678901234567890123456789012345678901234567890123456789\r\n"), 400_000)...)
-	r := c.Send(t.Context(), e)
-	if r.Lost() || r.Accepted() || r.Code != 552 && r.Code != 0 {
-		t.Errorf("reply %+v", r)
+// TestSendHearsWhyTheServerStopped: a server that will not read a big message to its end says so and stops reading, or
+// hangs up, and then its words may be lost. Neither may look like a lost reply to a dot that was not sent.
+func TestSendHearsWhyTheServerStopped(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault action
+		codes []int
+	}{
+		{"stops reading", action{Reply: "552 5.3.4 too big", Deaf: true}, []int{552}},
+		{"stops reading and says nothing", action{Deaf: true}, []int{0}},
+		{"hangs up", action{Reply: "552 5.3.4 too big", Close: true}, []int{552, 0}},
 	}
-	if c.Usable() {
-		t.Error("the connection is in the middle of a message and called usable")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := smtptest.New(t, smtptest.Options{Script: smtptest.At(smtptest.Body, 1, tt.fault)})
+			c := mustDial(t, s, func(cfg *outbox.SMTPConfig) {
+				cfg.Timeouts = outbox.Timeouts{Command: 200 * time.Millisecond, Message: 200 * time.Millisecond}
+			})
+			e := envelope(t, 1)
+			e.Message = append(e.Message, bytes.Repeat([]byte("0123456789012345678901234567890123456789012345678901234567890123456789\r\n"), 400_000)...)
+			r := c.Send(t.Context(), e)
+			if r.Lost() || r.Accepted() || r.Stage != outbox.StageData || !slices.Contains(tt.codes, r.Code) {
+				t.Errorf("reply %+v, want one of %v at DATA", r, tt.codes)
+			}
+			if c.Usable() {
+				t.Error("the connection is in the middle of a message and called usable")
+			}
+		})
 	}
 }
 
@@ -218,6 +234,30 @@ func TestSendIsCutWhenTheContextEnds(t *testing.T) {
 			r := c.Send(ctx, envelope(t, 1)) // would wait for minutes
 			if r.Code != 0 || r.Lost() != tt.lost || c.Usable() {
 				t.Errorf("reply %+v, usable %v", r, c.Usable())
+			}
+		})
+	}
+}
+
+func TestDialIsCutWhenTheContextEnds(t *testing.T) {
+	for _, stage := range []string{smtptest.Connect, smtptest.Ehlo, smtptest.TLS} {
+		t.Run(stage, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			s := smtptest.New(t, smtptest.Options{TLS: smtptest.StartTLS, Script: func(e smtptest.Event) action {
+				if e.Stage == stage {
+					cancel()
+					return action{Silent: true}
+				}
+				return action{}
+			}})
+			cfg := config(s, outbox.StartTLS)
+			cfg.Timeouts.Dial = time.Hour
+			tr, err := outbox.NewSMTP(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tr.Dial(ctx); err == nil {
+				t.Error("no error")
 			}
 		})
 	}

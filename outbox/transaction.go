@@ -146,7 +146,7 @@ func (c *smtpConn) envelope(e Envelope) (Reply, bool) {
 
 // parting looks for what a server said before it hung up in the middle of a message, such as that it is too big.
 func (c *smtpConn) parting(cause error) Reply {
-	c.deadline(2 * time.Second)
+	c.deadline(min(2*time.Second, c.timeouts.Command))
 	if r := c.read(StageData); r.Code >= 400 {
 		return r
 	}

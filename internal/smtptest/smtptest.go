@@ -69,6 +69,7 @@ type Action struct {
 	Close  bool   // hang up, after Reply if there is one
 	Take   bool   // at Dot: take the mail although the client will not learn of it
 	Silent bool   // say nothing more until the client hangs up
+	Deaf   bool   // read nothing more, after Reply if there is one
 }
 
 // Script decides on each event. It may be called by several connections at once.
@@ -102,6 +103,9 @@ type Server struct {
 	ln   net.Listener
 	wg   sync.WaitGroup
 
+	closed  chan struct{}
+	closing sync.Once
+
 	mu       sync.Mutex
 	conns    map[net.Conn]bool
 	counts   map[string]int
@@ -119,7 +123,7 @@ func New(t testing.TB, opts Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{opts: opts, ln: ln, Host: opts.Host, conns: map[net.Conn]bool{}, counts: map[string]int{}}
+	s := &Server{opts: opts, ln: ln, Host: opts.Host, closed: make(chan struct{}), conns: map[net.Conn]bool{}, counts: map[string]int{}}
 	s.Port = ln.Addr().(*net.TCPAddr).Port
 	if opts.TLS == StartTLS || opts.TLS == Implicit {
 		s.tls, s.RootCAs, err = certificate(opts.BadCertificate)
@@ -134,6 +138,7 @@ func New(t testing.TB, opts Options) *Server {
 
 // Close hangs up on everyone and waits until all is quiet. It may be called twice.
 func (s *Server) Close() {
+	s.closing.Do(func() { close(s.closed) })
 	s.ln.Close()
 	s.HangUp()
 	s.wg.Wait()
@@ -429,7 +434,10 @@ func (c *session) act(a Action) error {
 			return err
 		}
 	}
-	if a.Close {
+	if a.Deaf {
+		<-c.s.closed
+	}
+	if a.Close || a.Deaf {
 		return errHangUp
 	}
 	return nil
