@@ -50,10 +50,7 @@ func NewMatcher(zones []zonewire.Zone) zonewire.Matcher {
 			} else {
 				m.aliases[text] = addCandidate(m.aliases[text], c)
 			}
-			for _, class := range k.classes() {
-				k := key{k.stem, class}
-				m.keys[k] = addCandidate(m.keys[k], c)
-			}
+			m.keys[k] = addCandidate(m.keys[k], c)
 		}
 	}
 	return m.match
@@ -171,13 +168,9 @@ func (p place) agrees(other place) bool {
 // key is what is left of a name when the place before it and the office behind it are gone.
 type key struct{ stem, class string }
 
-// classes are the full classes that the key's class stands for.
-func (k key) classes() []string {
-	if full := shortClasses[k.class]; full != nil {
-		return full
-	}
-	return []string{k.class}
-}
+// classes are the classes that a name with this key may mean: its own, and the full ones that a short form stands for.
+// It does not go the other way: a zone known as 澄湖经开区 need not be 澄湖经济技术开发区.
+func (k key) classes() []string { return append([]string{k.class}, shortClasses[k.class]...) }
 
 // The classes of zones, a longer one before one that it ends with. Those that differ are never the same zone:
 // 经济开发区 is provincial, 经济技术开发区 is national, and one county may have both.

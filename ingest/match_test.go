@@ -38,6 +38,7 @@ func TestMatcher(t *testing.T) {
 		{ID: 24, Slug: "baili", Name: "百里经济开发区", Province: "四川", City: "成都", Aliases: []string{"城西园"}},
 		{ID: 25, Slug: "qianli", Name: "千里经济开发区", Province: "四川", City: "绵阳", Aliases: []string{"城西园"}},
 		{ID: 26, Slug: "jilin", Name: "吉林经济技术开发区", Province: "吉林", City: "吉林"},
+		{ID: 27, Slug: "chenghu", Name: "江苏澄湖经济开发区", Province: "江苏", City: "澄湖", Aliases: []string{"澄湖经开区"}},
 	}
 	match := ingest.NewMatcher(zones)
 	for _, tt := range []struct {
@@ -45,6 +46,8 @@ func TestMatcher(t *testing.T) {
 		want                       int64
 	}{
 		{"a slug", "jintan", "", "", 1},
+		{"an alias in short form", "澄湖经开区", "", "", 27},
+		{"an alias in short form stands for no other class", "澄湖经济技术开发区", "江苏", "澄湖", 0},
 		{"a slug in capitals", " JINTAN ", "", "", 1},
 		{"the exact name", "江苏金坛经济开发区", "", "", 1},
 		{"the exact name in a place that a page has wrong", "江苏金坛经济开发区", "浙江", "杭州", 1},
