@@ -130,12 +130,16 @@ func held(n int64, err error) error {
 	return err
 }
 
-// Finish records what became of a mail. [zonewire.ErrLost]: someone else has judged it meanwhile.
+// Finish records what became of a mail, begun or not. A lost reply opens it again from Outcome.Next on, or closes it as
+// uncertain, by the policy. [zonewire.ErrLost]: someone else has judged it meanwhile.
 func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome, now time.Time) error {
 	losses := job.Losses
 	if out.Lost {
 		losses++
-		out.State, out.Next = zonewire.Deferred, now
+		out.State = zonewire.Deferred
+		if out.Next.IsZero() {
+			out.Next = now
+		}
 		if db.uncertain == zonewire.Hold || losses >= zonewire.MaxLosses {
 			out.State = zonewire.Uncertain
 		}

@@ -228,3 +228,34 @@ func TestReadersCannotWrite(t *testing.T) {
 		t.Error("a write through the readers succeeded")
 	}
 }
+
+func TestAFullDiskHalfWritesNothing(t *testing.T) {
+	db := openSQLite(t)
+	w := store.Writer(db)
+	var pages int
+	check(t, w.QueryRow(`PRAGMA page_count`).Scan(&pages))
+	room := func(more int) {
+		t.Helper()
+		if _, err := w.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+more)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var batch []zonewire.Article
+	for i := range 100 {
+		a := news("x", i)
+		a.ContentHTML = strings.Repeat("正文", 2000)
+		batch = append(batch, a)
+	}
+	room(10)
+	if _, err := db.PutArticles(t.Context(), at(0), batch); !errors.Is(err, zonewire.ErrFull) {
+		t.Errorf("got %v, want disk full", err)
+	}
+	all := must[[]zonewire.Article](t)(db.Articles(t.Context(), zonewire.ArticleQuery{Unfiled: true, Limit: 9}))
+	if len(all) != 0 {
+		t.Errorf("%d articles of the failed batch were kept", len(all))
+	}
+	room(10_000)
+	if stored := put(t, db, 0, batch...); len(stored) != 100 {
+		t.Errorf("with room again: stored %d", len(stored))
+	}
+}
