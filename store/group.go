@@ -7,68 +7,88 @@ import (
 
 // group commits small writes together: each commit costs a disk flush, and workers that wait for one another's flush
 // would send no faster than the disk turns. Whoever comes first leads: it takes the writer, and by the time it has it
-// the others have queued; it runs them all in one transaction and tells each how it went. No goroutine stands by.
+// the others have queued; it runs them all in one transaction, tells each how it went, and hands the lead to one that
+// came meanwhile. No goroutine stands by.
 type group struct {
 	mu      sync.Mutex
 	waiting []*grouped
-	leading bool
+	led     bool
 }
 
 type grouped struct {
 	run  func(q querier) error
 	err  error
+	lead chan struct{} // closed when it is this one's turn to lead
 	done chan struct{}
 }
 
-// together runs fn in a transaction shared with others. fn must be a single statement that fails alone.
+// together runs fn in a transaction shared with others. fn must be a single statement that fails alone, and bear being
+// run again.
 func (db *DB) together(ctx context.Context, what string, fn func(ctx context.Context, q querier) error) error {
-	g := &db.group
-	me := &grouped{run: func(q querier) error { return fn(ctx, q) }, done: make(chan struct{})}
-	g.mu.Lock()
-	g.waiting = append(g.waiting, me)
-	lead := !g.leading
-	g.leading = true
-	g.mu.Unlock()
-	if lead {
+	me := &grouped{
+		run:  func(q querier) error { return fn(ctx, q) },
+		lead: make(chan struct{}),
+		done: make(chan struct{}),
+	}
+	if db.group.join(me) {
+		close(me.lead)
+	}
+	select {
+	case <-me.done:
+	case <-me.lead:
 		db.lead(what)
 	}
-	<-me.done
 	return me.err
 }
 
-// lead commits what waits, batch after batch, until nobody waits.
+// join queues a write and reports whether nobody leads.
+func (g *group) join(w *grouped) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, w)
+	first := !g.led
+	g.led = true
+	return first
+}
+
+// take gives all that wait now.
+func (g *group) take() []*grouped {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	batch := g.waiting
+	g.waiting = nil
+	return batch
+}
+
+// pass hands the lead to the first that waits, if anyone does.
+func (g *group) pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.led = len(g.waiting) > 0; g.led {
+		close(g.waiting[0].lead)
+	}
+}
+
+// lead commits one batch, in which the leader's own write is.
 func (db *DB) lead(what string) {
-	g := &db.group
-	for {
-		var batch []*grouped
-		err := db.write(context.Background(), what, func(q querier) error {
-			if batch == nil { // taken only now, with the writer in hand; a retry runs the same ones
-				g.mu.Lock()
-				batch, g.waiting = g.waiting, nil
-				g.mu.Unlock()
-			}
-			for _, w := range batch {
-				w.err = w.run(q)
-			}
-			return nil
-		})
-		if batch == nil { // the transaction could not even begin
-			g.mu.Lock()
-			batch, g.waiting = g.waiting, nil
-			g.mu.Unlock()
+	var batch []*grouped
+	err := db.write(context.Background(), what, func(q querier) error {
+		if batch == nil { // taken only now, with the writer in hand; a retry runs the same ones
+			batch = db.group.take()
 		}
 		for _, w := range batch {
-			if err != nil {
-				w.err = err
-			}
-			close(w.done)
+			w.err = w.run(q)
 		}
-		g.mu.Lock()
-		if len(g.waiting) == 0 {
-			g.leading = false
-			g.mu.Unlock()
-			return
-		}
-		g.mu.Unlock()
+		return nil
+	})
+	if batch == nil { // the transaction could not even begin
+		batch = db.group.take()
 	}
+	for _, w := range batch {
+		if err != nil {
+			w.err = err
+		}
+		close(w.done)
+	}
+	db.group.pass()
 }
