@@ -202,7 +202,7 @@ func tellDemo(ctx context.Context, a *app, db *session) error {
 	for i, m := range mails[max(0, len(mails)-1):] {
 		lines = append(lines, [2]string{[]string{"The mail"}[i], m})
 	}
-	lines = append(lines, [2]string{"Try", "zonewire --db " + a.cfg.DB + " digest ls"})
+	lines = append(lines, [2]string{"Try", os.Args[0] + " --db " + a.cfg.DB + " digest ls"})
 	var b strings.Builder
 	fmt.Fprintf(&b, "zonewire demo: %s, %s, one list, one subscriber, %s sent\n\n", count(len(zones), "zone"), count(len(latest), "article"), count(len(mails), "mail"))
 	for _, l := range lines {
