@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"zonewire"
 )
 
 // elements are the elements that a body may hold. The others lose their tags and keep what is in them, but for those in
@@ -187,7 +189,7 @@ func excerpt(body string, max int) string {
 	for {
 		switch kind := z.Next(); kind {
 		case html.ErrorToken: // the end, or the tag that the cut went through
-			return shorten(strings.Join(strings.Fields(clean(b.String())), " "), max)
+			return zonewire.Shorten(strings.Join(strings.Fields(clean(b.String())), " "), max)
 		case html.TextToken:
 			if skipped == "" {
 				b.Write(z.Text())

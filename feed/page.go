@@ -176,7 +176,7 @@ func (p *page) setText(it *item, a zonewire.Article, base *url.URL) {
 		it.summary = line(excerpt(text, maxExcerpt), maxSummary)
 	}
 	if it.title == "" {
-		it.title = shorten(it.summary, 60)
+		it.title = zonewire.Shorten(it.summary, 60)
 	}
 	if it.title == "" {
 		it.title = it.link

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"zonewire"
 )
 
 // How long the plain fields may be, in characters.
@@ -20,22 +22,13 @@ const (
 	maxName    = 100
 )
 
-// clean drops what makes a document unreadable or draws a warning from a validator: bytes that are no UTF-8, all
-// outside Char of XML 1.0 (section 2.2), U+FFFD, C1 controls and noncharacters. Line ends become LF: a CR would come out
-// as a character reference. Emoji, four-byte Han and marks of direction stay.
+// clean drops what makes a document unreadable or draws a warning from a validator. Line ends become LF: a CR would come
+// out as a character reference.
 func clean(s string) string {
 	if strings.Contains(s, "\r") {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t', r == '\n', r >= 0x20 && r < 0x7F, r >= 0xA0 && r < 0xFDD0, r > 0xFDEF && r < utf8.RuneError:
-			return r
-		case r > 0xFFFF && r&0xFFFE != 0xFFFE:
-			return r
-		}
-		return -1 // a broken byte reads as U+FFFD, so it goes with it
-	}, s)
+	return zonewire.CleanText(s)
 }
 
 // markup matches the tags of real HTML elements, and comments. Only these are taken out of plain text, so that a title
@@ -61,22 +54,7 @@ func line(s string, max int) string {
 		}
 		s = next
 	}
-	return shorten(strings.Join(strings.Fields(s), " "), max)
-}
-
-// shorten cuts after max characters and says so.
-func shorten(s string, max int) string {
-	if len(s) <= max {
-		return s
-	}
-	n := 0
-	for i := range s {
-		if n == max-1 && utf8.RuneCountInString(s[i:]) > 1 {
-			return strings.TrimSpace(s[:i]) + "…"
-		}
-		n++
-	}
-	return s
+	return zonewire.Shorten(strings.Join(strings.Fields(s), " "), max)
 }
 
 var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)

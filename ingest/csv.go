@@ -256,7 +256,9 @@ func (r row) record(opts Options) Record {
 }
 
 // head is a column's head as it is looked up.
-func head(s string) string { return strings.ReplaceAll(squeeze(dropForbidden(trimSpace(s))), "-", "_") }
+func head(s string) string {
+	return strings.ReplaceAll(squeeze(zonewire.CleanText(trimSpace(s))), "-", "_")
+}
 
 func spellings(known map[string]string, name string) []string {
 	out := []string{name}

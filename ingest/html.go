@@ -12,6 +12,8 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 	"golang.org/x/text/unicode/norm"
+
+	"zonewire"
 )
 
 // CleanHTML makes a fragment of HTML safe and portable: parsed as a browser would, lazy images made real, addresses
@@ -53,7 +55,7 @@ func cleanHTML(fragment string, base *url.URL) (string, error) {
 
 func parseFragment(s string) ([]*html.Node, error) {
 	body := &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"}
-	nodes, err := html.ParseFragment(strings.NewReader(dropForbidden(s)), body)
+	nodes, err := html.ParseFragment(strings.NewReader(zonewire.CleanText(s)), body)
 	if err != nil {
 		return nil, fmt.Errorf("parse html: %w", err)
 	}
@@ -183,7 +185,7 @@ func (m *mender) children(parent *html.Node) {
 }
 
 // cleanText is clean for a text node, where a combining mark at the beginning would melt into the tag before it.
-func cleanText(s string) string { return trimMarks(norm.NFC.String(trimMarks(dropForbidden(s)))) }
+func cleanText(s string) string { return trimMarks(norm.NFC.String(trimMarks(zonewire.CleanText(s)))) }
 
 // element mends one element; false means that it goes, with all inside.
 func (m *mender) element(n *html.Node) bool {

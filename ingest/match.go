@@ -204,7 +204,7 @@ func nameText(s string) string {
 			return -1
 		}
 		return r
-	}, squeeze(dropForbidden(s)))
+	}, squeeze(zonewire.CleanText(s)))
 	for _, office := range []string{"管委会", "管理委员会"} {
 		if t := strings.TrimSuffix(s, office); t != "" && t != s {
 			return t

@@ -40,7 +40,7 @@ type htmlPage struct {
 }
 
 func readHTML(text string, opts Options) (portalPage, error) {
-	doc, err := goquery.NewDocumentFromReader(strings.NewReader(dropForbidden(text)))
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(zonewire.CleanText(text)))
 	if err != nil {
 		return portalPage{}, zonewire.Invalidf("the page cannot be parsed: %v", err)
 	}

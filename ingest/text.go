@@ -7,36 +7,13 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/text/unicode/norm"
+
+	"zonewire"
 )
-
-// allowed reports whether a code point may stand in stored text: XML 1.0 Char without U+FFFD, the C1 controls and the
-// noncharacters, which are legal in XML but draw a warning from validators.
-func allowed(r rune) bool {
-	switch {
-	case r == '\t' || r == '\n' || r == '\r':
-		return true
-	case r < 0x20, r >= 0x7f && r <= 0x9f, r == utf8.RuneError:
-		return false
-	case r >= 0xd800 && r <= 0xdfff, r >= 0xfdd0 && r <= 0xfdef, r&0xfffe == 0xfffe:
-		return false
-	}
-	return true
-}
-
-// dropForbidden removes bad UTF-8 and every code point that may not be stored. It changes nothing else, so it is safe
-// on HTML.
-func dropForbidden(s string) string {
-	return strings.Map(func(r rune) rune {
-		if allowed(r) {
-			return r
-		}
-		return -1
-	}, s)
-}
 
 // clean makes text storable: forbidden code points dropped, NFC. It is not for HTML, where NFC would melt a '>' and
 // a combining mark behind it into one character.
-func clean(s string) string { return norm.NFC.String(dropForbidden(s)) }
+func clean(s string) string { return norm.NFC.String(zonewire.CleanText(s)) }
 
 // line is clean text on one line: every run of white space, of any width, is one space.
 func line(s string) string { return strings.Join(strings.Fields(clean(s)), " ") }

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"zonewire"
 )
 
 // CanonicalURL is the form in which two addresses of one article are equal: scheme https (http and https are one place
@@ -49,7 +51,7 @@ func CanonicalURL(raw string) (canon string, ok bool) {
 // parseURL reads an http or https address as a browser would: spaces trimmed, stray characters percent-encoded, dots
 // resolved, the host in lower-case ASCII without a default port. RawPath and RawQuery hold the text to write.
 func parseURL(raw string) (*url.URL, bool) {
-	raw = trimSpace(dropForbidden(raw))
+	raw = trimSpace(zonewire.CleanText(raw))
 	if raw == "" || utf8.RuneCountInString(raw) > maxURL {
 		return nil, false
 	}
@@ -63,7 +65,7 @@ func parseURL(raw string) (*url.URL, bool) {
 // resolveURL makes ref absolute against base, which may be nil. It answers false for what is no http or https address
 // then.
 func resolveURL(base *url.URL, ref string) (string, bool) {
-	ref = trimSpace(dropForbidden(ref))
+	ref = trimSpace(zonewire.CleanText(ref))
 	if ref == "" || utf8.RuneCountInString(ref) > maxURL {
 		return "", false
 	}

@@ -15,10 +15,11 @@ import (
 func webHelpers(locale string) template.FuncMap {
 	return template.FuncMap{
 		"articleDate": func(a zonewire.Article) ArticleDate { return articleDate(locale, a) },
-		"clip":        clip,
-		"weblink":     weblink,
-		"host":        host,
-		"size":        size,
+		// clip takes the text last, so that a template can pipe into it
+		"clip":    func(n int, text string) string { return zonewire.Shorten(text, n) },
+		"weblink": weblink,
+		"host":    host,
+		"size":    size,
 		// foreign gives the language to mark a text with: none if it is the page's own. Unknown means Chinese.
 		"foreign": func(language string) string {
 			if language = cmp.Or(language, zonewire.LocaleZH); language == locale {
@@ -53,18 +54,6 @@ func articleDate(locale string, a zonewire.Article) ArticleDate {
 	}
 	text := Date(locale, a.Published) + " " + a.Published.Format("15:04")
 	return ArticleDate{a.Published.Format(time.RFC3339), text, false}
-}
-
-// clip cuts a text to n characters, the last of them an ellipsis.
-func clip(n int, text string) string {
-	i := 0
-	for at := range text {
-		if i == n-1 && len([]rune(text[at:])) > 1 {
-			return strings.TrimSpace(text[:at]) + "…"
-		}
-		i++
-	}
-	return text
 }
 
 // weblink gives the address if a page may link to it, or nothing.

@@ -1,34 +1,11 @@
 package templates
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"zonewire"
 )
-
-func TestClip(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		n    int
-		in   string
-		want string
-	}{
-		{"a short text stays", 5, "开发区", "开发区"},
-		{"one that just fits stays", 5, "经济开发区", "经济开发区"},
-		{"a longer one ends in an ellipsis", 5, "国家级开发区", "国家级开…"},
-		{"no space before the ellipsis", 5, "abc defg", "abc…"},
-		{"bytes are not characters", 2, "𠮷𠮷𠮷", "𠮷…"},
-		{"nothing stays nothing", 5, "", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := clip(tt.n, tt.in); got != tt.want {
-				t.Errorf("clip(%d, %q) = %q, want %q", tt.n, tt.in, got, tt.want)
-			}
-		})
-	}
-}
 
 func TestWeblink(t *testing.T) {
 	for _, tt := range []struct {
@@ -79,15 +56,4 @@ func TestSize(t *testing.T) {
 			t.Errorf("size(%d) = %q, want %q", in, got, want)
 		}
 	}
-}
-
-func FuzzClip(f *testing.F) {
-	f.Add("国家级开发区")
-	f.Add("\xff\xfe")
-	f.Add(strings.Repeat(" ", 9))
-	f.Fuzz(func(t *testing.T, s string) {
-		if got := len([]rune(clip(5, s))); got > 5 {
-			t.Errorf("clip(5, %q) has %d characters", s, got)
-		}
-	})
 }
