@@ -77,7 +77,7 @@ func newPaper(e Edition) (paper, error) {
 	}
 	slices.SortFunc(ids, func(a, b int64) int {
 		return cmp.Or(
-			cmp.Compare(provinceRank(e.Zones[a].Province), provinceRank(e.Zones[b].Province)),
+			cmp.Compare(templates.ProvinceRank(e.Zones[a].Province), templates.ProvinceRank(e.Zones[b].Province)),
 			cmp.Compare(e.Zones[a].Province, e.Zones[b].Province),
 			cmp.Compare(len(byZone[b]), len(byZone[a])),
 			cmp.Compare(e.Zones[a].Slug, e.Zones[b].Slug),

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/templates"
 )
 
 const (
@@ -19,9 +20,6 @@ const (
 	pageSize  = 50  // articles of a zone on one page
 	allZones  = 200 // more open zones than this are shown a province at a time
 )
-
-// provinces is the order in which Chinese readers know the provinces (GB/T 2260), two characters each.
-const provinces = "北京天津河北山西内蒙辽宁吉林黑龙上海江苏浙江安徽福建江西山东河南湖北湖南广东广西海南重庆四川贵州云南西藏陕西甘肃青海宁夏新疆台湾香港澳门"
 
 // province is a province with its open zones.
 type province struct {
@@ -53,16 +51,13 @@ func byProvince(zones []zonewire.Zone) []province {
 	return ps
 }
 
+// rank puts the zones of no province behind those of one that nobody knows.
 func rank(name string) int {
+	r := templates.ProvinceRank(name)
 	if name == "" {
-		return len(provinces) + 1
+		r++
 	}
-	if r := []rune(name); len(r) >= 2 {
-		if i := strings.Index(provinces, string(r[:2])); i >= 0 {
-			return i
-		}
-	}
-	return len(provinces)
+	return r
 }
 
 // home is the front page; ?province= narrows it to one province.
