@@ -113,10 +113,11 @@ func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, plann
 			return err
 		}
 		scheduled := !next.Equal(l.NextSlot)
-		var id int64
-		if scheduled && zonewire.Late(l, slot, act.At) {
+		late := scheduled && zonewire.Late(l, slot, act.At)
+		if late {
 			hi = l.Watermark // the articles come with the next slot
 		}
+		var id int64
 		switch err := q.row(ctx, qDigestInsert, []any{l.ID, toMs(slot), string(zonewire.DigestPlanned), "", l.Watermark, hi, toMs(act.At)}, &id); {
 		case errors.Is(err, zonewire.ErrNotFound) && !scheduled:
 			return errSlotTaken
@@ -128,7 +129,7 @@ func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, plann
 		case err != nil:
 			return err
 		}
-		if hi == l.Watermark && scheduled && zonewire.Late(l, slot, act.At) {
+		if late {
 			_, err = q.exec(ctx, qDigestUpdate, id, string(zonewire.DigestSkipped), "late", int64(0), int64(0))
 		} else {
 			err = fillDigest(ctx, q, act, l, id, slot, hi, planning)

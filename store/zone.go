@@ -11,18 +11,17 @@ import (
 	"zonewire"
 )
 
+const zoneColumns = `z.id, z.slug, z.code, z.name, z.name_en, z.level, z.type, z.province, z.city, z.homepage, z.language,
+			z.closed_ms, COALESCE(m.slug, ''), z.created_ms
+		FROM zone z
+		LEFT JOIN zone m ON m.id = z.merged_into`
+
 var (
 	qZones = sqlText(`
-		SELECT z.id, z.slug, z.code, z.name, z.name_en, z.level, z.type, z.province, z.city, z.homepage, z.language,
-			z.closed_ms, COALESCE(m.slug, ''), z.created_ms
-		FROM zone z
-		LEFT JOIN zone m ON m.id = z.merged_into
+		SELECT ` + zoneColumns + `
 		ORDER BY z.id`)
 	qZone = sqlText(`
-		SELECT z.id, z.slug, z.code, z.name, z.name_en, z.level, z.type, z.province, z.city, z.homepage, z.language,
-			z.closed_ms, COALESCE(m.slug, ''), z.created_ms
-		FROM zone z
-		LEFT JOIN zone m ON m.id = z.merged_into
+		SELECT ` + zoneColumns + `
 		WHERE z.slug = ?1`)
 	qAliases     = sqlText(`SELECT zone_id, alias FROM zone_alias ORDER BY zone_id, alias`)
 	qZoneAliases = sqlText(`SELECT alias FROM zone_alias WHERE zone_id = ?1 ORDER BY alias`)
