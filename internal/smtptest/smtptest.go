@@ -106,11 +106,10 @@ type Server struct {
 	closed  chan struct{}
 	closing sync.Once
 
-	mu       sync.Mutex
-	conns    map[net.Conn]bool
-	counts   map[string]int
-	mails    []Received
-	commands []string
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	counts map[string]int
+	mails  []Received
 }
 
 // New starts a server on a free port.
@@ -167,13 +166,6 @@ func (s *Server) MessageIDs() map[string]int {
 		ids[m.MessageID]++
 	}
 	return ids
-}
-
-// Commands gives the verbs received so far, of all connections, without arguments.
-func (s *Server) Commands() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.commands...)
 }
 
 // Count is how often a stage was reached.
@@ -254,9 +246,6 @@ func (c *session) run(conn net.Conn) error {
 		}
 		verb, arg, _ := strings.Cut(line, " ")
 		verb = strings.ToUpper(verb)
-		c.s.mu.Lock()
-		c.s.commands = append(c.s.commands, verb)
-		c.s.mu.Unlock()
 		if err := c.command(verb, arg); err != nil {
 			return err
 		}
