@@ -78,20 +78,24 @@ func runDemo(ctx context.Context, a *app, dir string, ln net.Listener) error {
 	a.cfg.Mail.Transport, a.cfg.Mail.Maildir, a.cfg.Mail.From = "maildir", filepath.Join(dir, "mail"), "开发区要闻 <news@zonewire.example>"
 	a.cfg.Log.Level = "warn" // the screen is for what to open
 	return a.with(ctx, mayMigrate, func(db *session) error {
-		if err := fillDemo(ctx, a, db); err != nil {
+		e, err := newEngine(ctx, a, db, a.logger())
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		if err := fillDemo(ctx, a, e); err != nil {
 			return errors.Join(err, ln.Close())
 		}
 		if err := tellDemo(ctx, a, db); err != nil {
 			return errors.Join(err, ln.Close())
 		}
-		return serve(ctx, a, db, ln)
+		return e.serve(ctx, a, ln)
 	})
 }
 
 // fillDemo puts in the samples and sends the first digest. On a folder that has been filled it changes nothing but to
 // send what is new.
-func fillDemo(ctx context.Context, a *app, db *session) error {
-	act := a.act()
+func fillDemo(ctx context.Context, a *app, e *engine) error {
+	act, db := a.act(), e.db
 	zones, rejects := ingest.ZonesCSV(bytes.NewReader(sampleZones))
 	if len(rejects) > 0 {
 		return fmt.Errorf("sample zones, line %d: %w", rejects[0].Line, rejects[0].Err)
@@ -107,10 +111,6 @@ func fillDemo(ctx context.Context, a *app, db *session) error {
 		return err
 	}
 	if _, err := db.PutArticles(ctx, act, articles); err != nil {
-		return err
-	}
-	e, err := newEngine(ctx, a, db, a.logger())
-	if err != nil {
 		return err
 	}
 	_, err = db.CutDigest(ctx, act, demoList, act.At.UTC().Truncate(time.Second), e.planner)
@@ -189,8 +189,10 @@ func tellDemo(ctx context.Context, a *app, db *session) error {
 	base := a.cfg.HTTP.BaseURL
 	zone := base + "/zones/" + latest[0].Zone
 	lines := [][2]string{{"All zones", base + "/"}, {"A zone", zone}}
-	for i, f := range feed.Formats() {
-		lines = append(lines, [2]string{[]string{"Its feeds", "", ""}[i], base + feed.Path(latest[0].Zone, f)})
+	label := "Its feeds"
+	for _, f := range feed.Formats() {
+		lines = append(lines, [2]string{label, base + feed.Path(latest[0].Zone, f)})
+		label = ""
 	}
 	lines = append(lines, [2]string{"The list", base + "/lists/" + demoList})
 	for _, d := range digests {
@@ -199,8 +201,8 @@ func tellDemo(ctx context.Context, a *app, db *session) error {
 			break
 		}
 	}
-	for i, m := range mails[max(0, len(mails)-1):] {
-		lines = append(lines, [2]string{[]string{"The mail"}[i], m})
+	if len(mails) > 0 {
+		lines = append(lines, [2]string{"The mail", mails[len(mails)-1]})
 	}
 	lines = append(lines, [2]string{"Try", os.Args[0] + " --db " + a.cfg.DB + " digest ls"})
 	var b strings.Builder

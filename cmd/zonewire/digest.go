@@ -100,7 +100,7 @@ Nothing is planned, stored or sent. With --subscriber it is that person's mail.`
 				if err != nil {
 					return err
 				}
-				return e.writePreview(a.out.w, format, mail, job)
+				return e.writePreview(a.out.w, format, sample(mail), job)
 			})
 		},
 	}
@@ -167,20 +167,24 @@ func (e *engine) subscription(ctx context.Context, email, list string) (zonewire
 	return s, zonewire.Subscription{}, fmt.Errorf("subscriber %d on list %s: %w", s.ID, list, zonewire.ErrNotFound)
 }
 
-// writePreview prints a mail. Its links to leave are those of a sample: a preview that is passed around must not let
-// anyone take the reader off the list.
+// sample fills a mail's holes with a token that opens nothing: a preview or test that is passed around must not let
+// anyone take a reader off the list.
+func sample(mail zonewire.Mail) zonewire.Mail {
+	mail.HTML, mail.Text = []string{strings.Join(mail.HTML, "sample")}, []string{strings.Join(mail.Text, "sample")}
+	return mail
+}
+
+// writePreview prints a mail that [sample] has filled.
 func (e *engine) writePreview(w io.Writer, format string, mail zonewire.Mail, job zonewire.Job) error {
-	const sample = "sample"
 	var err error
 	switch format {
 	case "html":
-		_, err = io.WriteString(w, strings.Join(mail.HTML, sample))
+		_, err = io.WriteString(w, mail.HTML[0])
 	case "eml":
 		to, parseErr := address.Parse(job.Email)
 		if parseErr != nil {
 			return parseErr
 		}
-		mail.HTML, mail.Text = []string{strings.Join(mail.HTML, sample)}, []string{strings.Join(mail.Text, sample)}
 		job.Kind, job.Subscription = zonewire.NoticeJob, 0
 		env, composeErr := e.composer.Compose(mail, job, to)
 		if composeErr != nil {
@@ -188,7 +192,7 @@ func (e *engine) writePreview(w io.Writer, format string, mail zonewire.Mail, jo
 		}
 		_, err = w.Write(env.Message)
 	default:
-		_, err = fmt.Fprintf(w, "%s\n\n%s", mail.Subject, strings.Join(mail.Text, sample))
+		_, err = fmt.Fprintf(w, "%s\n\n%s", mail.Subject, mail.Text[0])
 	}
 	return err
 }
@@ -246,8 +250,7 @@ The links to leave in it do nothing.`,
 				if err != nil {
 					return err
 				}
-				mail.HTML, mail.Text = []string{strings.Join(mail.HTML, "sample")}, []string{strings.Join(mail.Text, "sample")}
-				id, err := e.db.AddNotice(cmd.Context(), act, "test", 0, addr.Given, mail)
+				id, err := e.db.AddNotice(cmd.Context(), act, "test", 0, addr.Given, sample(mail))
 				if err != nil {
 					return err
 				}

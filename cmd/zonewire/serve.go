@@ -29,7 +29,11 @@ change shows at once; nothing needs a restart but the configuration.`,
 				if err != nil {
 					return err
 				}
-				return serve(cmd.Context(), a, db, ln)
+				e, err := newEngine(cmd.Context(), a, db, a.logger())
+				if err != nil {
+					return errors.Join(err, ln.Close())
+				}
+				return e.serve(cmd.Context(), a, ln)
 			})
 		},
 	}
@@ -49,11 +53,7 @@ type runner interface {
 }
 
 // serve runs the daemon until ctx ends. The first part that fails stops the others.
-func serve(ctx context.Context, a *app, db *session, ln net.Listener) error {
-	e, err := newEngine(ctx, a, db, a.logger())
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
+func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 	tr, err := a.transport()
 	if err != nil {
 		return errors.Join(err, ln.Close())

@@ -9,7 +9,7 @@ func newArticleWithdraw(a *app) *cobra.Command {
 		Use:   "withdraw ID",
 		Short: "Take an article back for good",
 		Long: `Takes an article back for good. It leaves the feeds, and every mail not begun is composed
-again without it. The archive of digests tells that it was withdrawn. --purge also deletes
+again without it, and so is the page of a digest that carried it. --purge also deletes
 its text.`,
 		Example: "  zonewire article withdraw 12 --reason 数据有误 --yes",
 		Args:    exactly("ID"),
@@ -18,8 +18,8 @@ its text.`,
 			if err != nil {
 				return err
 			}
-			return a.with(cmd.Context(), mustExist, func(db *session) error {
-				art, err := db.Article(cmd.Context(), id)
+			return a.withEngine(cmd.Context(), func(e *engine) error {
+				art, err := e.db.Article(cmd.Context(), id)
 				if err != nil {
 					return err
 				}
@@ -30,11 +30,7 @@ its text.`,
 				if err := a.confirm(cmd, yes, "%s article %d, %s", verb, id, art.Title); err != nil {
 					return err
 				}
-				e, err := newEngine(cmd.Context(), a, db, a.logger())
-				if err != nil {
-					return err
-				}
-				n, err := db.WithdrawArticle(cmd.Context(), a.act(), id, reason, purge, e.planner)
+				n, err := e.db.WithdrawArticle(cmd.Context(), a.act(), id, reason, purge, e.planner)
 				if err != nil {
 					return err
 				}
