@@ -58,8 +58,12 @@ var (
 )
 
 // Claim leases up to n mails that are due to a worker, notices first, and takes over what workers that are gone have
-// left. While sending is paused there are none.
+// left. While sending is paused there are none. With nothing to do it only reads: an idle daemon that asks every second
+// must not flush the disk as often.
 func (db *DB) Claim(ctx context.Context, worker int64, n int, now time.Time) (jobs []zonewire.Job, err error) {
+	if idle, err := db.idle(ctx, worker, now); err != nil || idle {
+		return nil, readError("claim", err)
+	}
 	err = db.write(ctx, "claim", func(q querier) error {
 		jobs = nil
 		if err := beat(ctx, q, worker, now); err != nil {
@@ -100,6 +104,16 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, now time.Time) (jo
 		return err
 	})
 	return jobs, err
+}
+
+// idle reports whether a claim would find nothing: no mail is due, and nobody has left any.
+func (db *DB) idle(ctx context.Context, worker int64, now time.Time) (bool, error) {
+	due, err := db.Due(ctx, now)
+	if err != nil || due > 0 {
+		return false, err
+	}
+	gone, err := goneWorkers(ctx, db.reader(), worker, now)
+	return len(gone) == 0, err
 }
 
 func claimedNotices(ctx context.Context, q querier, worker, claim int64) ([]zonewire.Job, error) {

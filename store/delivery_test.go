@@ -267,3 +267,16 @@ func TestManyConnectionsShareCommits(t *testing.T) {
 		}
 	})
 }
+
+func TestAnIdleClaimWritesNothing(t *testing.T) {
+	db := openSQLite(t)
+	w := worker(t, db, 0)
+	if got := claim(t, db, w, 9, 10*time.Second); len(got) != 0 {
+		t.Fatalf("claimed %d of nothing", len(got))
+	}
+	var beat int64
+	check(t, store.Writer(db).QueryRow(`SELECT beat_ms FROM worker WHERE id = ?`, w).Scan(&beat))
+	if beat != t0.UnixMilli() {
+		t.Errorf("the claim moved the worker's beat by %d ms", beat-t0.UnixMilli())
+	}
+}

@@ -103,6 +103,23 @@ func (db *DB) Release(ctx context.Context, worker int64, now time.Time) (release
 
 // reap takes over the rows of workers that are gone.
 func (db *DB) reap(ctx context.Context, q querier, me int64, now time.Time) error {
+	gone, err := goneWorkers(ctx, q, me, now)
+	if err != nil {
+		return err
+	}
+	for _, id := range gone {
+		if err := db.bury(ctx, q, id, now); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, qWorkerStop, id, toMs(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goneWorkers lists the workers besides me that have not signed off and will not answer for their rows.
+func goneWorkers(ctx context.Context, q querier, me int64, now time.Time) ([]int64, error) {
 	type worker struct {
 		id, pid, beat int64
 		host, start   string
@@ -112,23 +129,15 @@ func (db *DB) reap(ctx context.Context, q querier, me int64, now time.Time) erro
 		err := rows.Scan(&w.id, &w.host, &w.pid, &w.start, &w.beat)
 		return w, err
 	})
-	if err != nil {
-		return err
-	}
+	var gone []int64
 	for _, w := range alive {
 		// All workers of a file are on one machine: a process that is gone needs no time to be silent.
-		gone := w.host == thisHost() && processStart(int(w.pid)) != w.start
-		if !gone && now.Sub(fromMs(w.beat)) < silentAfter {
-			continue
-		}
-		if err := db.bury(ctx, q, w.id, now); err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, qWorkerStop, w.id, toMs(now)); err != nil {
-			return err
+		ended := w.host == thisHost() && processStart(int(w.pid)) != w.start
+		if ended || now.Sub(fromMs(w.beat)) >= silentAfter {
+			gone = append(gone, w.id)
 		}
 	}
-	return nil
+	return gone, err
 }
 
 // bury settles the rows of a worker that will not answer for them. What was not begun is simply open again; of what
