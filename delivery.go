@@ -82,6 +82,8 @@ type Job struct {
 	Variant      int64 // the mail to send; 0 for a notice, whose mail is in Mail
 	Mail         *Mail
 	Email        string // as the person spelt it
+	Provider     string // of the mailbox, as package provider names it
+	Troubled     bool   // the provider's acceptances matter: see [Provider.Troubled]
 	Attempts     int    // begun before this one
 	Losses       int    // how often the reply was lost
 }
@@ -95,6 +97,9 @@ const (
 	NoticeJob
 )
 
+// Ref names the mail.
+func (j Job) Ref() JobRef { return JobRef{j.Kind, j.ID} }
+
 // Outcome is what became of one attempt.
 type Outcome struct {
 	State    DeliveryState // Accepted, Rejected, Deferred, Uncertain, Expired, Cancelled
@@ -103,6 +108,8 @@ type Outcome struct {
 	Enhanced string        // RFC 3463 code, such as 5.1.1
 	Reply    string        // the server's text, or what failed
 	Lost     bool          // the reply to the final dot was lost: nobody knows
+	Verdict  Verdict       // whose fault it was; empty if it was taken
+	Sure     bool          // see [Judgement]
 }
 
 // Delivery is a delivery as an operator sees it.
@@ -111,7 +118,9 @@ type Delivery struct {
 	Digest     int64
 	Subscriber int64
 	Email      string // empty after erasure
+	Provider   string
 	State      DeliveryState
+	Verdict    Verdict // of the last refusal
 	Reason     string
 	Attempts   int
 	Next       time.Time

@@ -18,15 +18,16 @@ var rooms = map[string][]string{
 	"feed":              {""},
 	"websub":            {""},
 	"digest":            {"", "templates"},
-	"outbox":            {"", "internal/address"},
-	"bounce":            {"", "internal/address"},
+	"outbox":            {"", "internal/address", "internal/provider"},
+	"bounce":            {"", "internal/address", "internal/provider"},
 	"web":               {"", "templates", "internal/address"},
 	"api":               {"", "internal/address"},
 	"templates":         {""},
-	"internal/address":  {""},
+	"internal/address":  {"", "internal/provider"},
+	"internal/provider": {""},
 	"internal/smtptest": {},
 	"cmd/zonewire": {
-		"", "ingest", "store", "feed", "websub", "digest", "outbox", "bounce", "web", "api", "templates", "internal/address",
+		"", "ingest", "store", "feed", "websub", "digest", "outbox", "bounce", "web", "api", "templates", "internal/address", "internal/provider",
 	},
 }
 

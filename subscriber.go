@@ -4,10 +4,11 @@ import "time"
 
 // Address is a mail address in its three forms: as the person spelt it, as it is compared, and as SMTP takes it.
 type Address struct {
-	Given string // trimmed; mail goes to this spelling
-	Key   string // lower-cased, domain in ASCII: uniqueness, suppression and limits compare it
-	Wire  string // Given with its domain in ASCII
-	Hash  string // keyed hash of Key, see [Secret.AddressHash]; empty where none is needed
+	Given    string // trimmed; mail goes to this spelling
+	Key      string // lower-cased, domain in ASCII: uniqueness, suppression and limits compare it
+	Wire     string // Given with its domain in ASCII
+	Provider string // whose mailbox it is, as package provider names it
+	Hash     string // keyed hash of Key, see [Secret.AddressHash]; empty where none is needed
 }
 
 // SubscriptionState is where a subscription stands.

@@ -71,12 +71,87 @@ func (s Secret) MessageID(job Job, host string) string {
 		kind = "n"
 	}
 	id := fmt.Sprintf("%s.s%d.%d", kind, job.Subscriber, job.ID)
-	return id + "." + tokenText.EncodeToString(s.mac("message-id", id)[:8]) + "@" + host
+	return id + "." + s.messageMac(id) + "@" + host
+}
+
+func (s Secret) messageMac(id string) string {
+	return tokenText.EncodeToString(s.mac("message-id", id)[:8])
 }
 
 // Boundary is the MIME boundary of a mail: a function of its Message-ID, so that a retry is the same bytes.
 func (s Secret) Boundary(messageID string) string {
 	return "zw-" + hex.EncodeToString(s.mac("boundary", messageID)[:16])
+}
+
+// macText is the short form of a mac that stands in an address: 80 bits, lower-case letters and digits.
+func (s Secret) macText(use string, parts ...string) string {
+	return tokenText.EncodeToString(s.mac(use, parts...)[:10])
+}
+
+// Prefixes of the addresses that receive for us. Each is followed by a number in base 36 and a mac.
+const (
+	bounceMark = "b" // of a delivery: returned digests
+	noticeMark = "n" // of a notice
+	leaveMark  = "u" // of a subscription: a mail to it leaves the list
+)
+
+func (s Secret) localPart(mark string, id int64) string {
+	n := strconv.FormatInt(id, 36)
+	return mark + "-" + n + "-" + s.macText("address "+mark, n)
+}
+
+// ReturnPath is the local part of the envelope sender of a mail (VERP), the same for every try: a report that comes
+// back to it names the mail by itself. Some servers change its case, so case does not count.
+func (s Secret) ReturnPath(job JobRef) string {
+	if job.Kind == NoticeJob {
+		return s.localPart(noticeMark, job.ID)
+	}
+	return s.localPart(bounceMark, job.ID)
+}
+
+// LeaveAddress is the local part of the address to which a mail ends one subscription.
+func (s Secret) LeaveAddress(subscription int64) string { return s.localPart(leaveMark, subscription) }
+
+// OpenAddress reads the local part of an address that [Secret.ReturnPath] or [Secret.LeaveAddress] made: it gives
+// either the mail or the subscription. It answers false for any other.
+func (s Secret) OpenAddress(local string) (job JobRef, subscription int64, ok bool) {
+	mark, rest, _ := strings.Cut(strings.ToLower(local), "-")
+	n, _, _ := strings.Cut(rest, "-")
+	id, err := strconv.ParseInt(n, 36, 64)
+	if err != nil || id < 1 || !hmac.Equal([]byte(strings.ToLower(local)), []byte(s.localPart(mark, id))) {
+		return JobRef{}, 0, false
+	}
+	switch mark {
+	case bounceMark:
+		return JobRef{DigestJob, id}, 0, true
+	case noticeMark:
+		return JobRef{NoticeJob, id}, 0, true
+	case leaveMark:
+		return JobRef{}, id, true
+	}
+	return JobRef{}, 0, false
+}
+
+// OpenMessageID reads a Message-ID that [Secret.MessageID] made, with or without its angle brackets; false for others.
+func (s Secret) OpenMessageID(id string) (JobRef, bool) {
+	id = strings.Trim(strings.TrimSpace(id), "<>")
+	left, _, _ := strings.Cut(id, "@")
+	dot := strings.LastIndexByte(left, '.')
+	if dot < 0 {
+		return JobRef{}, false
+	}
+	name, mac := left[:dot], left[dot+1:]
+	if !hmac.Equal([]byte(strings.ToLower(mac)), []byte(s.messageMac(strings.ToLower(name)))) {
+		return JobRef{}, false
+	}
+	n, err := strconv.ParseInt(name[strings.LastIndexByte(name, '.')+1:], 10, 64)
+	if err != nil {
+		return JobRef{}, false
+	}
+	if name[0] == 'n' || name[0] == 'N' {
+		return JobRef{NoticeJob, n}, true
+	}
+	return JobRef{DigestJob, n}, true
 }
 
 // Fingerprint tells two secrets apart and gives nothing of them away.

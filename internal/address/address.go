@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"zonewire"
+	"zonewire/internal/provider"
 )
 
 // Lengths in octets, RFC 5321 section 4.5.3.1: the path of 256 has two for its angle brackets.
@@ -52,9 +53,10 @@ func Parse(s string) (zonewire.Address, error) {
 		return none, zonewire.Invalidf("the address is longer than %d characters", maxAddress)
 	}
 	return zonewire.Address{
-		Given: s,
-		Key:   strings.ToLower(local) + "@" + ascii,
-		Wire:  local + "@" + ascii,
+		Given:    s,
+		Key:      strings.ToLower(local) + "@" + ascii,
+		Wire:     local + "@" + ascii,
+		Provider: provider.Group(ascii),
 	}, nil
 }
 

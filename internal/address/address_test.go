@@ -7,6 +7,7 @@ import (
 
 	"zonewire"
 	"zonewire/internal/address"
+	"zonewire/internal/provider"
 )
 
 func TestParse(t *testing.T) {
@@ -26,7 +27,8 @@ func TestParse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := address.Parse(tt.in)
-			want := zonewire.Address{Given: tt.given, Key: tt.key, Wire: tt.wire}
+			_, domain, _ := strings.Cut(tt.wire, "@")
+			want := zonewire.Address{Given: tt.given, Key: tt.key, Wire: tt.wire, Provider: provider.Group(domain)}
 			if err != nil || got != want {
 				t.Errorf("Parse(%q) = %+v, %v; want %+v", tt.in, got, err, want)
 			}
