@@ -57,7 +57,7 @@ func New(st Store, tr Transport, c Composer, o Options) *Agent {
 	return &Agent{
 		store: st, transport: tr, composer: c, options: o,
 		limiter:  rate.NewLimiter(limit, 1),
-		variants: newVariantCache(64, st.Variant),
+		variants: newVariantCache(cacheBytes, st.Variant, c.Prepare),
 	}
 }
 

@@ -4,33 +4,46 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"zonewire"
 )
 
-func TestVariantCacheKeepsTheMostRecent(t *testing.T) {
+func TestVariantCacheKeepsTheMostRecentWithinItsBytes(t *testing.T) {
 	var loads []int64
-	broken := errors.New("broken")
-	c := newVariantCache(2, func(_ context.Context, id int64) (zonewire.Variant, error) {
+	broken, unfit := errors.New("broken"), errors.New("unfit")
+	load := func(_ context.Context, id int64) (zonewire.Variant, error) {
 		loads = append(loads, id)
 		if id == 9 && len(loads) == 1 {
 			return zonewire.Variant{}, broken
 		}
-		return zonewire.Variant{ID: id}, nil
-	})
+		return zonewire.Variant{ID: id, Mail: zonewire.Mail{Digest: id, Text: []string{strings.Repeat("x", 100_000)}}}, nil
+	}
+	prepare := func(m zonewire.Mail) (*Prepared, error) {
+		if m.Digest == 2 {
+			return nil, unfit
+		}
+		return &Prepared{mail: m}, nil
+	}
+	c := newVariantCache(250_000, load, prepare)
 	if _, err := c.get(t.Context(), 9); !errors.Is(err, broken) {
 		t.Fatalf("error %v", err)
 	}
-	for _, id := range []int64{9, 1, 9, 2, 9, 1} { // 2 pushes out 1, as 9 was used since
-		if v, err := c.get(t.Context(), id); err != nil || v.ID != id {
-			t.Errorf("get %d: %d, %v", id, v.ID, err)
+	for _, id := range []int64{9, 1, 9, 2, 3, 9, 2, 1} { // 3 pushes out 1, as 9 was used since; 2 weighs next to nothing
+		p, err := c.get(t.Context(), id)
+		if err != nil || id != 2 && p.mail.Digest != id || id == 2 && !errors.Is(p.unfit, unfit) {
+			t.Errorf("get %d: %+v, %v", id, p, err)
 		}
 	}
-	if want := []int64{9, 9, 1, 2, 1}; !slices.Equal(loads, want) {
+	if want := []int64{9, 9, 1, 2, 3, 1}; !slices.Equal(loads, want) {
 		t.Errorf("loads %v, want %v", loads, want)
 	}
-	if len(c.byID) != 2 || c.order.Len() != 2 {
-		t.Errorf("%d kept in the map, %d in order, want 2", len(c.byID), c.order.Len())
+	sum := 0
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		sum += e.Value.(*cached).size
+	}
+	if len(c.byID) != c.order.Len() || c.used != sum || c.used > c.room {
+		t.Errorf("%d kept in the map, %d in order, %d of %d bytes used, %d counted", len(c.byID), c.order.Len(), c.used, c.room, sum)
 	}
 }

@@ -25,10 +25,16 @@ type Composer struct {
 	Address func(string) (zonewire.Address, error)
 }
 
-// Compose fills the mail's holes for the job's reader and makes the complete message. It is pure: the same values give
-// the same bytes, so that a retry is the same message. It fails with [ErrAddress] if the address has no form that SMTP
-// can take, and with another error if the mail itself cannot be sent to anyone.
+// Compose makes one reader's copy of a mail: [Composer.Prepare] and [Prepared.Compose] in one.
 func (c Composer) Compose(m zonewire.Mail, job zonewire.Job, to zonewire.Address) (Envelope, error) {
+	p, err := c.Prepare(m)
+	if err != nil {
+		return Envelope{}, err
+	}
+	return p.Compose(job, to)
+}
+
+func (c Composer) compose(m zonewire.Mail, job zonewire.Job, to zonewire.Address) (Envelope, error) {
 	if !wirePath(to.Wire) {
 		return Envelope{}, ErrAddress
 	}

@@ -229,11 +229,10 @@ func (s *shift) deliver(ctx context.Context, conn Conn, job zonewire.Job) error 
 
 // compose makes the job's message, or tells what becomes of a job that has none.
 func (s *shift) compose(ctx context.Context, job zonewire.Job) (Envelope, *zonewire.Outcome, error) {
-	mail := job.Mail
-	if mail == nil {
-		err := s.persist(ctx, "read mail", func(ctx context.Context) error {
-			v, err := s.variants.get(ctx, job.Variant)
-			mail = &v.Mail
+	var variant *Prepared
+	if job.Mail == nil {
+		err := s.persist(ctx, "read mail", func(ctx context.Context) (err error) {
+			variant, err = s.variants.get(ctx, job.Variant)
 			return err
 		})
 		if errors.Is(err, zonewire.ErrNotFound) {
@@ -246,7 +245,11 @@ func (s *shift) compose(ctx context.Context, job zonewire.Job) (Envelope, *zonew
 	to, err := s.composer.Address(job.Email)
 	if err == nil {
 		var e Envelope
-		e, err = s.composer.Compose(*mail, job, to)
+		if variant != nil {
+			e, err = variant.Compose(job, to)
+		} else {
+			e, err = s.composer.Compose(*job.Mail, job, to)
+		}
 		if err == nil {
 			return e, nil, nil
 		}
