@@ -88,6 +88,13 @@ type Job struct {
 	Losses       int    // how often the reply was lost
 }
 
+// Claim is what a worker was given to send.
+type Claim struct {
+	Jobs []Job
+	// FreeAt is when the first provider that is held back may be sent to again; zero if none holds anything back.
+	FreeAt time.Time
+}
+
 // JobKind tells digests from notices.
 type JobKind int
 

@@ -81,7 +81,7 @@ func (p Provider) Allowance(most int, now time.Time) int {
 
 // booked is up to when tokens are given out, at least so far that no more than the window's are free.
 func (p Provider) booked(now time.Time) time.Time {
-	window := max(tokenWindow, p.token(now))
+	window := max(tokenWindow, p.token(now)+time.Second) // whoever looks once a second must not lose the rest of one
 	if earliest := now.Add(-window); p.Booked.Before(earliest) {
 		return earliest
 	}

@@ -41,6 +41,7 @@ type Subscription struct {
 	ListID      int64
 	List        string // slug
 	State       SubscriptionState
+	Reason      string   // why it is not active, beyond its state
 	Zones       []string // slugs; empty = all of the list
 	ZoneIDs     []int64  // sorted
 	Confirmed   time.Time
@@ -59,6 +60,9 @@ type NewSubscription struct {
 	Zones     []string
 	Confirmed bool // active at once; Consent says on what ground
 	Consent   string
+	// Force brings back someone who left, bounced or complained, or whose address is suppressed: it says why that is
+	// right, and is kept in the audit. Only with Confirmed.
+	Force string
 	// Notice composes the confirmation mail of a pending subscription, which is sent by the outbox. nil sends none.
 	Notice func(Subscription, List) (Mail, error)
 }
@@ -71,6 +75,7 @@ const (
 	SubscribeAdded     SubscribeResult = "added"
 	SubscribeConfirmed SubscribeResult = "confirmed" // it was pending
 	SubscribeUnchanged SubscribeResult = "unchanged"
+	SubscribeRevived   SubscribeResult = "revived" // by force
 	// SubscribeRefused means that the person left, bounced or complained: nobody else brings them back.
 	SubscribeRefused SubscribeResult = "refused"
 )

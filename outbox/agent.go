@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"zonewire"
+	"zonewire/internal/provider"
 )
 
 // Options tune an [Agent]; each zero value means the default.
@@ -19,6 +20,8 @@ type Options struct {
 	Rate               float64       // mails a second over all connections; 0 = no limit
 	Grace              time.Duration // for what is under way when the agent is told to stop; 30 s
 	Log                *slog.Logger  // slog.Default()
+	// Limits bounds each provider group; [provider.LimitsOf].
+	Limits func(group string) provider.Limits
 }
 
 func (o Options) withDefaults() Options {
@@ -33,6 +36,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Limits == nil {
+		o.Limits = provider.LimitsOf
 	}
 	return o
 }

@@ -25,7 +25,9 @@ type fakeStore struct {
 	claims   int64
 	variants map[int64]zonewire.Variant
 	loads    int // of variants
-	paused   bool
+
+	providers map[string]*zonewire.Provider
+	paused    bool
 }
 
 type row struct {
@@ -40,7 +42,7 @@ type row struct {
 var errStore = errors.New("database is locked")
 
 func newStore(t testing.TB, n int) *fakeStore {
-	s := &fakeStore{t: t, rows: map[int64]*row{}, workers: map[int64]time.Time{}, variants: map[int64]zonewire.Variant{1: {ID: 1, Mail: zhMail()}}}
+	s := &fakeStore{t: t, rows: map[int64]*row{}, providers: map[string]*zonewire.Provider{}, workers: map[int64]time.Time{}, variants: map[int64]zonewire.Variant{1: {ID: 1, Mail: zhMail()}}}
 	for id := range int64(n) {
 		s.add(zonewire.Job{ID: id + 1, Email: "reader@example.net"})
 	}
@@ -106,25 +108,55 @@ func (s *fakeStore) Release(ctx context.Context, worker int64, now time.Time) (i
 	return n, s.failing("Release")
 }
 
-func (s *fakeStore) Claim(ctx context.Context, worker int64, n int, now time.Time) ([]zonewire.Job, error) {
+func (s *fakeStore) Claim(ctx context.Context, worker int64, n int, room func(string) int, now time.Time) (zonewire.Claim, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var c zonewire.Claim
 	if err := s.failing("Claim"); err != nil || s.paused {
-		return nil, err
+		return c, err
 	}
 	if _, ok := s.workers[worker]; !ok {
-		return nil, zonewire.ErrNotFound
+		return c, zonewire.ErrNotFound
 	}
 	s.claims++
-	var jobs []zonewire.Job
-	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+	got := map[string]int{}
+	ids := slices.Sorted(maps.Keys(s.rows))
+	slices.SortStableFunc(ids, func(a, b int64) int { return int(s.rows[b].job.Kind) - int(s.rows[a].job.Kind) }) // notices first
+	for _, id := range ids {
 		r := s.rows[id]
-		if len(jobs) < n && r.state.Open() && r.state != zonewire.Leased && !r.next.After(now) {
-			r.state, r.worker, r.job.Claim = zonewire.Leased, worker, s.claims
-			jobs = append(jobs, r.job)
+		name := r.job.Provider
+		if len(c.Jobs) == n || !r.state.Open() || r.state == zonewire.Leased || r.next.After(now) || got[name] == room(name) {
+			continue
 		}
+		if r.job.Kind == zonewire.NoticeJob {
+			name = "" // has no lane
+		}
+		p := s.provider(name)
+		if p.Allowance(1, now) == 0 {
+			if at := p.FreeAt(now); c.FreeAt.IsZero() || at.Before(c.FreeAt) {
+				c.FreeAt = at
+			}
+			continue
+		}
+		p.Take(1, now)
+		got[name]++
+		r.state, r.worker, r.job.Claim, r.job.Troubled = zonewire.Leased, worker, s.claims, p.Troubled()
+		c.Jobs = append(c.Jobs, r.job)
 	}
-	return jobs, nil
+	return c, nil
+}
+
+func (s *fakeStore) provider(name string) *zonewire.Provider {
+	if s.providers[name] == nil {
+		s.providers[name] = &zonewire.Provider{Name: name}
+	}
+	return s.providers[name]
+}
+
+func (s *fakeStore) Observe(ctx context.Context, name string, a zonewire.Answer, now time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.provider(name).Observe(a, now), s.failing("Observe")
 }
 
 func (s *fakeStore) Begin(ctx context.Context, job zonewire.Job, now time.Time) error {

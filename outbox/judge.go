@@ -2,83 +2,52 @@ package outbox
 
 import (
 	"hash/fnv"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"zonewire"
+	"zonewire/internal/provider"
 )
 
 // judge says what becomes of a delivery after a transaction.
 func judge(r Reply, job zonewire.Job, to string, now time.Time) zonewire.Outcome {
-	out := zonewire.Outcome{Code: r.Code, Enhanced: enhanced(r), Reply: tidy(r)}
+	out := zonewire.Outcome{Code: r.Code, Enhanced: provider.Enhanced(r.Code, r.Text), Reply: tidy(r)}
 	switch {
 	case r.Accepted():
 		out.State = zonewire.Accepted
+		return out
 	case r.Lost():
-		out.State, out.Lost, out.Next = zonewire.Uncertain, true, now.Add(retryWait(job))
-	case addressRefused(r, out.Enhanced, to):
+		out.State, out.Lost, out.Next, out.Verdict = zonewire.Uncertain, true, now.Add(retryWait(job)), zonewire.VerdictNetwork
+		return out
+	}
+	_, domain, _ := strings.Cut(to, "@")
+	j := provider.Judge(provider.Refusal{
+		Provider: provider.Group(strings.ToLower(domain)), Stage: stages[r.Stage], Code: r.Code, Enhanced: out.Enhanced,
+		Text: r.Text, Address: to,
+	})
+	out.Verdict, out.Sure = j.Verdict, j.Sure
+	if final(j.Verdict, r.Code) {
 		out.State = zonewire.Rejected
-	default:
-		out.State, out.Next = later(job, r.Text, now)
+	} else {
+		out.State, out.Next = later(job, j.Wait, now)
 	}
 	return out
 }
 
-// addressRefused reports whether the server refused the recipient for good. Servers answer 550 to rate limits, blocks
-// and content too, so a code alone proves little: a text that speaks of us overrules it, and at MAIL, which names no
-// recipient, nothing does.
-func addressRefused(r Reply, enhanced, to string) bool {
-	if r.Code/100 != 5 || r.Stage == StageMail {
-		return false
-	}
-	// The text often repeats the address, in which anything may stand.
-	text := strings.ReplaceAll(strings.ToLower(r.Text), strings.ToLower(to), "")
-	if aboutUs.MatchString(text) {
-		return false
-	}
-	if noMailbox.MatchString(text) {
-		return true
-	}
-	switch enhanced {
-	case "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1": // RFC 3463 section 3.2, RFC 7505 section 4.2
-		return true
-	case "", "5.0.0", "5.1.0", "5.5.0": // say nothing: the code decides, and only at RCPT does it mean the recipient
-		return r.Stage == StageRcpt && (r.Code == 550 || r.Code == 551 || r.Code == 553 || r.Code == 501)
-	}
-	return false
+var stages = [...]provider.Stage{StageMail: provider.Mail, StageRcpt: provider.Rcpt, StageData: provider.Data, StageDot: provider.Dot}
+
+// final reports whether a refusal ends a delivery: only one for the recipient's sake, by a code that says for good.
+func final(v zonewire.Verdict, code int) bool {
+	return code/100 == 5 && (v == zonewire.VerdictHard || v == zonewire.VerdictMailbox)
 }
 
-var (
-	// aboutUs finds texts about the sender: rate, reputation, content, authentication, relay; and those that ask to
-	// come again. 550 "Mailbox unavailable or access denied" is one provider's rate limit.
-	aboutUs = regexp.MustCompile(`\b(rate|frequency|frequently|limit(s|ed)?|too (many|much|fast)|exceed(s|ed)?|quota|spam|junk|` +
-		`block(s|ed)?|block ?list(s|ed)?|black ?list(s|ed)?|banned|reputation|suspected|spf|dkim|dmarc|rdns|ptr|polic(y|ies)|content|` +
-		`relay(ing)?|authenticat(ed|ion)|access denied|grey ?list(ed|ing)?|gray ?list(ed|ing)?|temporar(y|ily)|try (again|later)|later)\b|频率|垃圾`)
-	// noMailbox finds texts that say that nobody lives there.
-	noMailbox = regexp.MustCompile(`\b((user|mailbox|recipient|account|address)( \S+)?( is| was)? (unknown|not found|does not exist|doesn't exist|not exist)|` +
-		`(unknown|no such|invalid|non-?existent) (user|mailbox|recipient|account|local part)|doesn't have an? \S+ account)\b`)
-	// againIn finds how long a server asks to wait.
-	againIn = regexp.MustCompile(`(?i)\b(?:again|retry|wait|gr[ae]y-?list(?:ed|ing)?)\b\D{0,40}(\d{1,5})\s*(s|m|h)(?:ec|econd|in|inute|r|our)?s?\b`)
-)
-
-// Bounds on what a server may ask for.
-const (
-	shortestWait = 10 * time.Second
-	longestWait  = 12 * time.Hour
-)
-
-// later gives the time of the next try, or ends the delivery when its time is up.
-func later(job zonewire.Job, text string, now time.Time) (zonewire.DeliveryState, time.Time) {
+// later gives the time of the next try, asked being what the server asked to wait, or ends the delivery when its time is
+// up.
+func later(job zonewire.Job, asked time.Duration, now time.Time) (zonewire.DeliveryState, time.Time) {
 	next := now.Add(retryWait(job))
-	if m := againIn.FindStringSubmatch(text); m != nil {
-		n, err := strconv.Atoi(m[1])
-		if err == nil { // always: at most five digits
-			unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[strings.ToLower(m[2])]
-			asked := min(max(time.Duration(n)*unit, shortestWait), longestWait)
-			next = now.Add(asked + time.Duration(spread(job)*float64(asked)/5)) // never earlier than asked
-		}
+	if asked > 0 {
+		next = now.Add(asked + time.Duration(spread(job)*float64(asked)/5)) // never earlier than asked
 	}
 	if job.Slot.IsZero() {
 		return zonewire.Deferred, next
@@ -110,22 +79,6 @@ func spread(job zonewire.Job) float64 {
 		_, _ = h.Write([]byte{'|'})
 	}
 	return float64(h.Sum64()>>11) / (1 << 53)
-}
-
-// enhanced reads the code of RFC 3463 at the start of the text. It must agree with the reply's class, else it is
-// something else, such as an address of a host.
-func enhanced(r Reply) string {
-	word, _, _ := strings.Cut(strings.ReplaceAll(r.Text, "\n", " "), " ")
-	parts := strings.Split(word, ".")
-	if len(parts) != 3 || parts[0] != strconv.Itoa(r.Code/100) {
-		return ""
-	}
-	for _, p := range parts[1:] {
-		if _, err := strconv.ParseUint(p, 10, 16); err != nil || len(p) > 3 {
-			return ""
-		}
-	}
-	return word
 }
 
 // replyLength bounds what is stored of a reply, in bytes.

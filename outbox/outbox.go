@@ -10,6 +10,8 @@
 //     is begun, and the connection is tried again, further and further apart.
 //   - A lost connection and a reply nobody understands are temporary. A refusal is final only if it speaks of the
 //     recipient's address and of nothing else; whatever speaks of us is tried again until [zonewire.GiveUpAfter].
+//   - Provider groups have lanes of their own: each within its connections, its mails a connection and its pace, which a
+//     complaint about rate halves; one that keeps refusing us is left alone for a while. None holds up the others.
 //   - A connection that failed between 354 and the final reply is never used again.
 //   - A retry is the same message, byte for byte, so that a receiver can fold a repeat.
 package outbox
@@ -34,14 +36,17 @@ type Store interface {
 
 // Queue hands out deliveries and takes back what became of them.
 type Queue interface {
-	// Claim gives at most n jobs to the worker, and none while sending is paused.
-	Claim(ctx context.Context, worker int64, n int, now time.Time) ([]zonewire.Job, error)
+	// Claim gives at most n jobs to the worker, of each provider group within its pace and at most room of it, and none
+	// while sending is paused.
+	Claim(ctx context.Context, worker int64, n int, room func(provider string) int, now time.Time) (zonewire.Claim, error)
 	// Begin marks the job as being sent. [zonewire.ErrLost]: it is not this worker's any more and must not be sent.
 	Begin(ctx context.Context, job zonewire.Job, now time.Time) error
 	// Finish records what became of a job, begun or not. [zonewire.ErrLost]: someone else judged it meanwhile.
 	Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome, now time.Time) error
 	// Release gives back the worker's jobs that were not begun, and says how many.
 	Release(ctx context.Context, worker int64, now time.Time) (int, error)
+	// Observe takes a provider's answer into its pace, and reports whether its breaker opened.
+	Observe(ctx context.Context, provider string, a zonewire.Answer, now time.Time) (opened bool, err error)
 }
 
 // Workers knows who is alive: only a silent worker's jobs go to others.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"zonewire"
+	"zonewire/internal/provider"
 )
 
 // Times of the loops.
@@ -20,7 +21,8 @@ const (
 	idleAfter    = 10 * time.Second // an unused connection is closed; servers hang up after a minute or more
 	settleEvery  = 50 * time.Millisecond
 	storeTimeout = 15 * time.Second
-	drainTries   = 3 // failures of server or store in a row that Drain bears
+	drainTries   = 3           // failures of server or store in a row that Drain bears
+	paceWait     = time.Minute // how long Drain waits for a provider that holds mail back
 )
 
 // shift is one run of an agent: a feeder that claims jobs, senders that each hold a connection, and a heartbeat.
@@ -29,13 +31,8 @@ type shift struct {
 	patience int // failures in a row to bear, and an end when nothing is due; 0: the shift lasts until its context ends
 	gate     *gate
 	worker   atomic.Int64
-	flying   atomic.Int64    // jobs handed out and not finished
 	hard     context.Context // ends the grace time after the shift was told to stop
-
-	// A job goes only to a sender that has a connection, so nobody sits on one while the server is down; a sender
-	// without is woken first. Both close when there will be no more.
-	jobs chan zonewire.Job
-	wake chan struct{}
+	queue    *queue          // a job goes only to a sender that has a connection: nobody sits on one while the server is down
 
 	mu        sync.Mutex
 	progress  Progress
@@ -50,7 +47,7 @@ type jobKey struct {
 
 func (s *shift) work(ctx context.Context) error {
 	s.gate = newGate(s.transport, s.patience, s.options.Log)
-	s.jobs, s.wake = make(chan zonewire.Job), make(chan struct{})
+	s.queue = newQueue(s.options.Connections, s.options.Limits)
 	if err := s.signOn(ctx); err != nil {
 		return quiet(ctx, err)
 	}
@@ -70,8 +67,7 @@ func (s *shift) work(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		defer fed() // who still dials has nothing to send
-		defer close(s.wake)
-		defer close(s.jobs)
+		defer s.queue.close()
 		return s.feed(working)
 	})
 	for range s.options.Connections {
@@ -91,84 +87,70 @@ func quiet(ctx context.Context, err error) error {
 	return err
 }
 
-// feed hands out what is due.
+// feed keeps the queue filled with what is due.
 func (s *shift) feed(ctx context.Context) error {
-	// Few at a time: what is claimed goes out even if sending is paused meanwhile.
-	n := min(max(4*s.options.Connections, 20), 200)
+	// Few at a time: what is claimed is out of the reach of other workers.
+	want := min(max(4*s.options.Connections, 20), 200)
 	if s.options.Rate > 0 {
-		n = min(n, max(1, int(5*s.options.Rate)))
+		want = min(want, max(1, int(5*s.options.Rate)))
 	}
 	for ctx.Err() == nil {
-		settled := s.flying.Load() == 0 // asked first: what is flying may come back
-		var jobs []zonewire.Job
+		waiting, flying := s.queue.counts() // asked first: what is under way may come back
+		if waiting >= want {
+			if !s.rest(ctx, pollEvery) {
+				return nil
+			}
+			continue
+		}
+		var claim zonewire.Claim
 		err := s.persist(ctx, "claim", func(ctx context.Context) (err error) {
-			jobs, err = s.store.Claim(ctx, s.worker.Load(), n, time.Now())
+			claim, err = s.store.Claim(ctx, s.worker.Load(), want-waiting, s.queue.room, time.Now())
 			return err
 		})
+		wait := pollEvery
+		if free := time.Until(claim.FreeAt); !claim.FreeAt.IsZero() && free < wait {
+			wait = max(settleEvery, free)
+		}
 		switch {
 		case errors.Is(err, zonewire.ErrLost) || errors.Is(err, zonewire.ErrNotFound):
-			if sleep(ctx, pollEvery) != nil { // the next beat starts a new worker
-				return nil
-			}
-			continue
+			// the next beat starts a new worker
 		case err != nil:
 			return quiet(ctx, err)
-		}
-		for _, job := range jobs {
-			if !s.hand(ctx, job) {
-				return nil
-			}
-		}
-		if len(jobs) > 0 {
+		case len(claim.Jobs) > 0:
+			s.queue.add(claim.Jobs)
 			continue
-		}
-		wait := pollEvery
-		if s.patience > 0 {
-			if settled {
+		case s.patience > 0 && waiting+flying > 0:
+			wait = settleEvery
+		case s.patience > 0:
+			if claim.FreeAt.IsZero() || time.Until(claim.FreeAt) > paceWait {
 				return nil
 			}
-			wait = settleEvery
+			wait = max(settleEvery, time.Until(claim.FreeAt))
 		}
-		if sleep(ctx, wait) != nil {
+		if !s.rest(ctx, wait) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// hand gives a job to a sender. It wakes at most one more, so that a handful of mails opens a handful of connections.
-func (s *shift) hand(ctx context.Context, job zonewire.Job) bool {
-	s.flying.Add(1)
+// rest waits until more jobs are wanted, at most so long; false when ctx has ended.
+func (s *shift) rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
-	case s.jobs <- job:
-		return true
-	default:
+	case <-s.queue.hungry:
+	case <-t.C:
+	case <-ctx.Done():
 	}
-	wake := s.wake
-	for {
-		select {
-		case s.jobs <- job:
-			return true
-		case wake <- struct{}{}:
-			wake = nil
-		case <-ctx.Done():
-			return false
-		}
-	}
+	return ctx.Err() == nil
 }
 
 // send is one sender: it opens a connection when there is work for it, and closes it when it has served.
 func (s *shift) send(ctx, dialling context.Context) error {
-	for {
-		select {
-		case _, more := <-s.wake:
-			if !more {
-				return nil
-			}
-		case <-ctx.Done():
-			return nil
-		}
+	for s.queue.work(ctx) {
 		conn, err := s.gate.dial(dialling)
+		s.queue.dialed()
 		if err != nil {
 			return quiet(dialling, err)
 		}
@@ -178,25 +160,22 @@ func (s *shift) send(ctx, dialling context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // session sends over one connection until it is used up, unused, or broken.
 func (s *shift) session(ctx context.Context, conn Conn) error {
+	used := map[string]int{} // mails of each provider group
 	for n := 0; n < s.options.MailsPerConnection && conn.Usable(); n++ {
-		select {
-		case job, more := <-s.jobs:
-			if !more {
-				return nil
-			}
-			err := s.deliver(ctx, conn, job)
-			s.flying.Add(-1)
-			if err != nil {
-				return err
-			}
-		case <-time.After(idleAfter):
+		job, took := s.queue.take(ctx, used, idleAfter)
+		if took != tookJob {
 			return nil
-		case <-ctx.Done():
-			return nil
+		}
+		used[job.Provider]++
+		err := s.deliver(ctx, conn, job)
+		s.queue.done(job)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -215,7 +194,8 @@ func (s *shift) deliver(ctx context.Context, conn Conn, job zonewire.Job) error 
 	if err := s.limiter.Wait(ctx); err != nil { // also when there is no limit and ctx has ended
 		return quiet(ctx, err)
 	}
-	err = s.persist(ctx, "begin", func(ctx context.Context) error { return s.store.Begin(ctx, job, time.Now()) })
+	began := time.Now()
+	err = s.persist(ctx, "begin", func(ctx context.Context) error { return s.store.Begin(ctx, job, began) })
 	if errors.Is(err, zonewire.ErrLost) {
 		s.options.Log.Debug("delivery was taken back", "digest", job.Digest, "delivery", job.ID)
 		return nil
@@ -224,7 +204,43 @@ func (s *shift) deliver(ctx context.Context, conn Conn, job zonewire.Job) error 
 		return quiet(ctx, err)
 	}
 	reply := conn.Send(s.hard, envelope)
-	return s.finish(job, judge(reply, job, envelope.To, time.Now()))
+	out = new(judge(reply, job, envelope.To, time.Now()))
+	return errors.Join(s.finish(job, *out), s.observe(job, *out, envelope.To, began))
+}
+
+// observe tells the provider's pace and breaker how a mail was answered. While all goes well nobody needs to know.
+func (s *shift) observe(job zonewire.Job, out zonewire.Outcome, to string, began time.Time) error {
+	if job.Kind != zonewire.DigestJob {
+		return nil
+	}
+	pace := s.queue.count(job.Provider, began)
+	if out.Verdict != zonewire.VerdictRate && out.Verdict != zonewire.VerdictPolicy && !job.Troubled {
+		return nil
+	}
+	var opened bool
+	err := s.persist(s.hard, "observe provider", func(ctx context.Context) (err error) {
+		answer := zonewire.Answer{Verdict: out.Verdict, Text: provider.Redact(out.Reply, to), Began: began, PerHour: pace}
+		opened, err = s.store.Observe(ctx, job.Provider, answer, time.Now())
+		return err
+	})
+	if err == nil && out.Verdict != "" {
+		err = s.reclaim()
+	}
+	if opened {
+		s.options.Log.Warn("provider refuses us, its mail waits", "provider", job.Provider, "verdict", out.Verdict, "code", out.Code, "enhanced", out.Enhanced)
+	}
+	return err
+}
+
+// reclaim gives back what was claimed and not begun, so that the next claim goes by what a provider has just said.
+func (s *shift) reclaim() error {
+	if s.queue.clear() == 0 {
+		return nil
+	}
+	return s.persist(s.hard, "release", func(ctx context.Context) error {
+		_, err := s.store.Release(ctx, s.worker.Load(), time.Now())
+		return err
+	})
 }
 
 // compose makes the job's message, or tells what becomes of a job that has none.
@@ -266,7 +282,7 @@ func (s *shift) compose(ctx context.Context, job zonewire.Job) (Envelope, *zonew
 func (s *shift) uncomposed(job zonewire.Job, err error) *zonewire.Outcome {
 	s.options.Log.Error("mail cannot be composed", "digest", job.Digest, "delivery", job.ID, "err", err)
 	out := &zonewire.Outcome{Reply: "not sent: " + err.Error()}
-	out.State, out.Next = later(job, "", time.Now())
+	out.State, out.Next = later(job, 0, time.Now())
 	return out
 }
 

@@ -10,45 +10,20 @@ import (
 	"zonewire"
 )
 
-// leasedUntil keeps a leased row out of the due index: it belongs to a worker that lives, not to a time.
-const leasedUntil = int64(1<<63 - 1)
-
 var (
-	qPaused  = sqlText(`SELECT COUNT(*) FROM meta WHERE name = 'paused' AND value <> ''`)
-	claimDue = tables(`
-		WITH c AS (
-			SELECT id FROM {table}
-			WHERE state IN (0, 1, 2) AND next_ms <= ?1
-			ORDER BY next_ms, id
-			LIMIT ?2{skip})
-		UPDATE {table}
-		SET state = 1, claim = ?3, worker_id = ?4, next_ms = ?5
-		WHERE id IN (SELECT id FROM c)`)
-	qClaimedDeliveries = sqlText(`
-		SELECT d.id, d.claim, d.digest_id, g.slot_ms, g.list_id, d.subscriber_id, d.subscription_id, d.variant_id, u.email,
-			d.attempts, d.losses
-		FROM delivery d
-		JOIN digest g ON g.id = d.digest_id
-		JOIN subscriber u ON u.id = d.subscriber_id
-		WHERE d.worker_id = ?1 AND d.state IN (0, 1, 2) AND d.claim = ?2
-		ORDER BY d.id`)
-	qClaimedNotices = sqlText(`
-		SELECT id, claim, created_ms, COALESCE(subscriber_id, 0), email, attempts, losses, body
-		FROM notice
-		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND claim = ?2
-		ORDER BY id`)
 	begin = tables(`
 		UPDATE {table}
 		SET began_ms = ?3, attempts = attempts + 1
 		WHERE id = ?1 AND claim = ?2`)
 	finishOpen = tables(`
 		UPDATE {table}
-		SET state = ?3, next_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0
+		SET state = ?3, next_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, worker_id = 0, began_ms = 0
 		WHERE id = ?1 AND claim = ?2`)
 	finishDelivery = sqlText(`
 		UPDATE delivery
 		SET state = ?3, done_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0
 		WHERE id = ?1 AND claim = ?2`)
+	qVerdict = sqlText(`UPDATE delivery SET verdict = ?2 WHERE id = ?1`)
 	// A notice's mail may hold a link with power over the account: nothing of it is kept.
 	finishNotice = sqlText(`
 		UPDATE notice
@@ -56,78 +31,6 @@ var (
 			body = ?9
 		WHERE id = ?1 AND claim = ?2`)
 )
-
-// Claim leases up to n mails that are due to a worker, notices first, and takes over what workers that are gone have
-// left. While sending is paused there are none. With nothing to do it only reads: an idle daemon that asks every second
-// must not flush the disk as often.
-func (db *DB) Claim(ctx context.Context, worker int64, n int, now time.Time) (jobs []zonewire.Job, err error) {
-	if idle, err := db.idle(ctx, worker, now); err != nil || idle {
-		return nil, readError("claim", err)
-	}
-	err = db.write(ctx, "claim", func(q querier) error {
-		jobs = nil
-		if err := beat(ctx, q, worker, now); err != nil {
-			return err
-		}
-		if err := db.reap(ctx, q, worker, now); err != nil {
-			return err
-		}
-		var paused int
-		if err := q.row(ctx, qPaused, nil, &paused); err != nil || paused > 0 {
-			return err
-		}
-		claim := newClaim()
-		args := []any{toMs(now), int64(n), claim, worker, leasedUntil}
-		got, err := q.exec(ctx, claimDue[zonewire.NoticeJob], args...)
-		if err != nil {
-			return err
-		}
-		if got > 0 {
-			if jobs, err = claimedNotices(ctx, q, worker, claim); err != nil {
-				return err
-			}
-		}
-		if args[1] = int64(n) - got; got >= int64(n) {
-			return nil
-		}
-		if got, err = q.exec(ctx, claimDue[zonewire.DigestJob], args...); err != nil || got == 0 {
-			return err
-		}
-		deliveries, err := collect(ctx, q, qClaimedDeliveries, []any{worker, claim}, func(rows *sql.Rows) (zonewire.Job, error) {
-			j := zonewire.Job{Kind: zonewire.DigestJob}
-			var slot int64
-			err := rows.Scan(&j.ID, &j.Claim, &j.Digest, &slot, &j.ListID, &j.Subscriber, &j.Subscription, &j.Variant, &j.Email, &j.Attempts, &j.Losses)
-			j.Slot = fromMs(slot)
-			return j, err
-		})
-		jobs = append(jobs, deliveries...)
-		return err
-	})
-	return jobs, err
-}
-
-// idle reports whether a claim would find nothing: no mail is due, and nobody has left any.
-func (db *DB) idle(ctx context.Context, worker int64, now time.Time) (bool, error) {
-	due, err := db.Due(ctx, now)
-	if err != nil || due > 0 {
-		return false, err
-	}
-	gone, err := goneWorkers(ctx, db.reader(), worker, now)
-	return len(gone) == 0, err
-}
-
-func claimedNotices(ctx context.Context, q querier, worker, claim int64) ([]zonewire.Job, error) {
-	return collect(ctx, q, qClaimedNotices, []any{worker, claim}, func(rows *sql.Rows) (zonewire.Job, error) {
-		j := zonewire.Job{Kind: zonewire.NoticeJob, Mail: &zonewire.Mail{}}
-		var created int64
-		var body []byte
-		if err := rows.Scan(&j.ID, &j.Claim, &created, &j.Subscriber, &j.Email, &j.Attempts, &j.Losses, &body); err != nil {
-			return j, err
-		}
-		j.Slot = fromMs(created)
-		return j, unpack(body, j.Mail)
-	})
-}
 
 // Begin marks a mail as being sent, before the first command of its transaction. [zonewire.ErrLost]: it was cancelled
 // or is another worker's; do not send.
@@ -169,18 +72,44 @@ func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome
 	if text == finishNotice {
 		args = append(args, []byte{})
 	}
+	if job.Kind == zonewire.DigestJob && out.Verdict != "" {
+		return db.write(ctx, "finish", func(q querier) error {
+			if err := held(q.exec(ctx, text, args...)); err != nil {
+				return err
+			}
+			return refused(ctx, q, job, out, now)
+		})
+	}
 	return db.together(ctx, "finish", func(ctx context.Context, q querier) error {
 		return held(q.exec(ctx, text, args...))
 	})
+}
+
+// refused records whose fault a refusal was, and counts a final one against the recipient where it is theirs.
+func refused(ctx context.Context, q querier, job zonewire.Job, out zonewire.Outcome, now time.Time) error {
+	if _, err := q.exec(ctx, qVerdict, job.ID, string(out.Verdict)); err != nil {
+		return err
+	}
+	if out.State.Open() {
+		return nil
+	}
+	_, err := strike(ctx, q, zonewire.Act{At: now, By: "outbox"}, struck{
+		digest: job.Digest, person: job.Subscriber, provider: job.Provider,
+		judgement: zonewire.Judgement{Verdict: out.Verdict, Sure: out.Sure},
+	})
+	return err
 }
 
 var (
 	qPauseSending = sqlText(`
 		INSERT INTO meta (name, value) VALUES ('paused', ?1)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+	qPausedAt = sqlText(`
+		INSERT INTO meta (name, value) VALUES ('paused_at', ?1)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
 	unlease = tables(`
 		UPDATE {table}
-		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, next_ms = ?1
+		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, worker_id = 0, next_ms = ?1
 		WHERE state IN (0, 1, 2) AND state = 1 AND began_ms = 0`)
 	qWaiting       = sqlText(`SELECT COUNT(*) FROM delivery WHERE state IN (0, 1, 2)`)
 	qNoticeWaiting = sqlText(`SELECT COUNT(*) FROM notice WHERE state IN (0, 1, 2)`)
@@ -193,23 +122,28 @@ var (
 		UPDATE {table}
 		SET state = 9, reason = 'resumed from now', claim = 0, done_ms = ?1
 		WHERE state IN (0, 1, 2) AND began_ms = 0`)
-	qDue       = sqlText(`SELECT COUNT(*) FROM delivery WHERE state IN (0, 1, 2) AND next_ms <= ?1`)
-	qNoticeDue = sqlText(`SELECT COUNT(*) FROM notice WHERE state IN (0, 1, 2) AND next_ms <= ?1`)
 )
 
 // PauseSending stops all mail at once: what is with the mail server finishes, nothing else begins.
 func (db *DB) PauseSending(ctx context.Context, act zonewire.Act, reason string) error {
-	return db.write(ctx, "pause sending", func(q querier) error {
-		if _, err := q.exec(ctx, qPauseSending, reason); err != nil {
+	return db.write(ctx, "pause sending", func(q querier) error { return pauseSending(ctx, q, act, reason) })
+}
+
+func pauseSending(ctx context.Context, q querier, act zonewire.Act, reason string) error {
+	for _, step := range []struct {
+		text query
+		arg  any
+	}{
+		{qPauseSending, reason},
+		{qPausedAt, strconv.FormatInt(toMs(act.At), 10)},
+		{unlease[zonewire.DigestJob], toMs(act.At)},
+		{unlease[zonewire.NoticeJob], toMs(act.At)},
+	} {
+		if _, err := q.exec(ctx, step.text, step.arg); err != nil {
 			return err
 		}
-		for _, text := range unlease {
-			if _, err := q.exec(ctx, text, toMs(act.At)); err != nil {
-				return err
-			}
-		}
-		return audit(ctx, q, act, "outbox.pause", "outbox", reason)
-	})
+	}
+	return audit(ctx, q, act, "outbox.pause", "outbox", reason)
 }
 
 // SendingPaused gives the reason why sending is paused; empty if it is not.
@@ -271,8 +205,8 @@ type DeliveryQuery struct {
 
 var (
 	qDeliveries = sqlText(`
-		SELECT d.id, d.digest_id, d.subscriber_id, u.email, d.state, d.reason, d.attempts, d.next_ms, d.done_ms, d.code,
-			d.enhanced, d.reply
+		SELECT d.id, d.digest_id, d.subscriber_id, u.email, d.provider, d.state, d.reason, d.attempts, d.next_ms, d.done_ms,
+			d.code, d.enhanced, d.reply, d.verdict
 		FROM delivery d
 		JOIN subscriber u ON u.id = d.subscriber_id
 		WHERE d.id > ?1
@@ -283,9 +217,15 @@ var (
 		LIMIT ?5`)
 	qRetry = sqlText(`
 		UPDATE delivery
-		SET state = 2, next_ms = ?3, done_ms = 0, losses = 0
+		SET state = 2, next_ms = ?3, done_ms = 0, losses = 0, reason = '',
+			provider = (SELECT u.provider FROM subscriber u WHERE u.id = delivery.subscriber_id)
 		WHERE (id = ?1 OR digest_id = ?2) AND state IN (4, 5, 9) AND variant_id IS NOT NULL
-			AND subscription_id IN (SELECT id FROM subscription WHERE state = 'active')`)
+			AND subscription_id IN (SELECT id FROM subscription WHERE state = 'active')
+			AND NOT EXISTS (
+				SELECT 1
+				FROM subscriber u
+				JOIN suppression p ON p.address_hash = u.address_hash
+				WHERE u.id = delivery.subscriber_id)`)
 	qSettle = sqlText(`UPDATE delivery SET state = ?2, done_ms = ?3, reason = 'settled by hand' WHERE id = ?1 AND state = 5`)
 )
 
@@ -305,7 +245,8 @@ func (db *DB) Deliveries(ctx context.Context, dq DeliveryQuery) ([]zonewire.Deli
 	all, err := collect(ctx, db.reader(), qDeliveries, []any{dq.After, dq.ID, dq.Digest, state, int64(dq.Limit)}, func(rows *sql.Rows) (zonewire.Delivery, error) {
 		var d zonewire.Delivery
 		var next, done int64
-		err := rows.Scan(&d.ID, &d.Digest, &d.Subscriber, &d.Email, &d.State, &d.Reason, &d.Attempts, &next, &done, &d.Code, &d.Enhanced, &d.Reply)
+		err := rows.Scan(&d.ID, &d.Digest, &d.Subscriber, &d.Email, &d.Provider, &d.State, &d.Reason, &d.Attempts,
+			&next, &done, &d.Code, &d.Enhanced, &d.Reply, &d.Verdict)
 		if next != leasedUntil {
 			d.Next = fromMs(next)
 		}
@@ -316,7 +257,7 @@ func (db *DB) Deliveries(ctx context.Context, dq DeliveryQuery) ([]zonewire.Deli
 }
 
 // RetryDeliveries opens rejected, uncertain and expired deliveries again, of a digest or one by id, for people whose
-// subscription is still active.
+// subscription is still active and whose address is not suppressed.
 func (db *DB) RetryDeliveries(ctx context.Context, act zonewire.Act, digest, id int64) (retried int, err error) {
 	err = db.write(ctx, "retry deliveries", func(q querier) error {
 		n, err := q.exec(ctx, qRetry, id, digest, toMs(act.At))
@@ -345,14 +286,4 @@ func (db *DB) SettleDelivery(ctx context.Context, act zonewire.Act, id int64, as
 		}
 		return audit(ctx, q, act, "outbox.settle", name, as.String())
 	})
-}
-
-// Due counts the mails that may be claimed now.
-func (db *DB) Due(ctx context.Context, now time.Time) (int, error) {
-	var deliveries, notices int
-	err := db.reader().row(ctx, qDue, []any{toMs(now)}, &deliveries)
-	if err == nil {
-		err = db.reader().row(ctx, qNoticeDue, []any{toMs(now)}, &notices)
-	}
-	return deliveries + notices, readError("due mail", err)
 }

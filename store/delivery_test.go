@@ -31,7 +31,7 @@ func planned(t *testing.T, db *store.DB, n int) zonewire.Digest {
 
 func claim(t *testing.T, db *store.DB, worker int64, n int, after time.Duration) []zonewire.Job {
 	t.Helper()
-	return must[[]zonewire.Job](t)(db.Claim(t.Context(), worker, n, t0.Add(after)))
+	return must[zonewire.Claim](t)(db.Claim(t.Context(), worker, n, nil, t0.Add(after))).Jobs
 }
 
 func worker(t *testing.T, db *store.DB, after time.Duration) int64 {

@@ -261,7 +261,7 @@ func TestAWithdrawalIsCutFromMailNotBegun(t *testing.T) {
 		stored := put(t, db, 0, news("a", 1), news("b", 2))
 		d, _ := planNext(t, db, day)
 		w := must[int64](t)(db.StartWorker(t.Context(), t0.Add(day)))
-		jobs := must[[]zonewire.Job](t)(db.Claim(t.Context(), w, 2, t0.Add(day)))
+		jobs := claim(t, db, w, 2, day)
 		check(t, db.Begin(t.Context(), jobs[0], t0.Add(day)))
 
 		recut := must[int](t)(db.WithdrawArticle(t.Context(), at(day), stored[0].ID, "撤稿", false, plain{}))
@@ -271,7 +271,7 @@ func TestAWithdrawalIsCutFromMailNotBegun(t *testing.T) {
 		if err := db.Begin(t.Context(), jobs[1], t0.Add(day)); !errors.Is(err, zonewire.ErrLost) {
 			t.Errorf("the old mail may still be sent: %v", err)
 		}
-		again := must[[]zonewire.Job](t)(db.Claim(t.Context(), w, 9, t0.Add(day)))
+		again := claim(t, db, w, 9, day)
 		for _, j := range again {
 			if v := must[zonewire.Variant](t)(db.Variant(t.Context(), j.Variant)); strings.Contains(v.Mail.HTML[0], "第1条") {
 				t.Errorf("the withdrawn article is still in the mail: %q", v.Mail.HTML[0])
@@ -359,7 +359,7 @@ func TestAPendingPersonConfirmsOnce(t *testing.T) {
 		})
 		check(t, err)
 		w := must[int64](t)(db.StartWorker(t.Context(), t0))
-		jobs := must[[]zonewire.Job](t)(db.Claim(t.Context(), w, 9, t0))
+		jobs := claim(t, db, w, 9, 0)
 		if len(jobs) != 1 || jobs[0].Kind != zonewire.NoticeJob || jobs[0].Mail.Subject != fmt.Sprint(sub.ID, "l") {
 			t.Fatalf("the confirmation mail: %+v", jobs)
 		}

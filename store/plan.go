@@ -37,9 +37,9 @@ var (
 	qDigestUpdate = sqlText(`UPDATE digest SET state = ?2, reason = ?3, items = ?4, recipients = ?5 WHERE id = ?1`)
 	qItemInsert   = sqlText(`INSERT INTO digest_item (list_id, article_id, digest_id, position) VALUES (?1, ?2, ?3, ?4)`)
 	qPlanAudience = sqlText(`
-		INSERT INTO delivery (digest_id, subscriber_id, subscription_id, variant_id, state, reason, attempts, losses,
+		INSERT INTO delivery (digest_id, subscriber_id, subscription_id, variant_id, provider, state, reason, attempts, losses,
 			next_ms, claim, worker_id, began_ms, done_ms, code, enhanced, reply)
-		SELECT CAST(?1 AS BIGINT), s.subscriber_id, s.id, CAST(?2 AS BIGINT),
+		SELECT CAST(?1 AS BIGINT), s.subscriber_id, s.id, CAST(?2 AS BIGINT), u.provider,
 			CASE WHEN p.address_hash IS NULL THEN CAST(?3 AS BIGINT) ELSE 6 END,
 			COALESCE(p.reason, ''), 0, 0, CAST(?4 AS BIGINT), 0, 0, 0, 0, 0, '', ''
 		FROM subscription s

@@ -32,6 +32,7 @@ type Options struct {
 // DB is an open store, safe for concurrent use.
 type DB struct {
 	w, r      *sql.DB
+	path      string
 	dialect   *dialect
 	texts     map[query]string
 	matcher   func([]zonewire.Zone) zonewire.Matcher
@@ -60,6 +61,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open database %s: %w", path, zonewire.ErrNotFound)
 	}
 	db := &DB{
+		path:      path,
 		dialect:   sqliteDialect,
 		texts:     make(map[query]string, len(queries)),
 		matcher:   opts.Matcher,

@@ -12,7 +12,7 @@ import (
 )
 
 const subscriptionColumns = `s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
-			s.created_ms, s.ended_ms
+			s.created_ms, s.ended_ms, s.reason
 		FROM subscription s
 		JOIN list l ON l.id = s.list_id`
 
@@ -35,12 +35,12 @@ var (
 		ORDER BY id
 		LIMIT ?4`)
 	qSubscriberInsert = sqlText(`
-		INSERT INTO subscriber (email, email_key, address_hash, name, locale, created_ms, erased_ms)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)
+		INSERT INTO subscriber (email, email_key, address_hash, provider, name, locale, created_ms, erased_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)
 		RETURNING id`)
 	qSubscriberUpdate = sqlText(`
 		UPDATE subscriber
-		SET email = ?2, email_key = ?3, address_hash = ?4, name = ?5, locale = ?6
+		SET email = ?2, email_key = ?3, address_hash = ?4, provider = ?5, name = ?6, locale = ?7
 		WHERE id = ?1`)
 	qSubscriberErase = sqlText(`
 		UPDATE subscriber
@@ -62,19 +62,15 @@ var (
 		RETURNING id`)
 	qSubscriptionState = sqlText(`
 		UPDATE subscription
-		SET state = ?2, confirmed_ms = ?3, consent = ?4, paused_until_ms = ?5, ended_ms = ?6
+		SET state = ?2, confirmed_ms = ?3, consent = ?4, paused_until_ms = ?5, ended_ms = ?6, reason = ''
 		WHERE id = ?1`)
 	qPauseOver = sqlText(`
 		UPDATE subscription
 		SET state = 'active', paused_until_ms = 0
 		WHERE list_id = ?1 AND state = 'paused' AND paused_until_ms > 0 AND paused_until_ms <= ?2`)
-	qZoneSlug       = sqlText(`SELECT slug FROM zone WHERE id = ?1`)
-	qSuppressed     = sqlText(`SELECT COUNT(*) FROM suppression WHERE address_hash = ?1 AND address_hash <> ''`)
-	qSuppressionAdd = sqlText(`
-		INSERT INTO suppression (address_hash, reason, created_ms)
-		VALUES (?1, ?2, ?3)
-		ON CONFLICT (address_hash) DO NOTHING`)
-	qAddressHash = sqlText(`SELECT address_hash FROM subscriber WHERE id = ?1`)
+	qZoneSlug     = sqlText(`SELECT slug FROM zone WHERE id = ?1`)
+	qAddressHash  = sqlText(`SELECT address_hash FROM subscriber WHERE id = ?1`)
+	qAddressParts = sqlText(`SELECT address_hash, provider FROM subscriber WHERE id = ?1`)
 	// What was begun is with the mail server: its outcome is recorded as it comes.
 	qCancelSubscription = sqlText(`
 		UPDATE delivery
@@ -108,7 +104,7 @@ func subscriptionsWhere(ctx context.Context, q querier, text query, args ...any)
 		var s zonewire.Subscription
 		var set string
 		var confirmed, until, created, ended int64
-		err := rows.Scan(&s.ID, &s.Subscriber, &s.ListID, &s.List, &s.State, &set, &confirmed, &s.Consent, &until, &created, &ended)
+		err := rows.Scan(&s.ID, &s.Subscriber, &s.ListID, &s.List, &s.State, &set, &confirmed, &s.Consent, &until, &created, &ended, &s.Reason)
 		if err != nil {
 			return s, err
 		}
@@ -163,10 +159,10 @@ func (db *DB) Subscribe(ctx context.Context, act zonewire.Act, n zonewire.NewSub
 		switch {
 		case err != nil && !errors.Is(err, zonewire.ErrNotFound):
 			return err
-		case barred > 0 && n.Confirmed, err == nil && n.Confirmed && sub.State != zonewire.SubPending && sub.State != zonewire.SubActive && sub.State != zonewire.SubPaused:
+		case n.Force == "" && n.Confirmed && (barred > 0 || err == nil && ended(sub.State)):
 			result = zonewire.SubscribeRefused
 			return nil
-		case err == nil && (sub.State == zonewire.SubActive || sub.State == zonewire.SubPaused || !n.Confirmed && sub.State == zonewire.SubPending):
+		case barred == 0 && err == nil && (sub.State == zonewire.SubActive || sub.State == zonewire.SubPaused || !n.Confirmed && sub.State == zonewire.SubPending):
 			result = zonewire.SubscribeUnchanged
 			return nil
 		}
@@ -174,9 +170,36 @@ func (db *DB) Subscribe(ctx context.Context, act zonewire.Act, n zonewire.NewSub
 		if err == nil {
 			result = zonewire.SubscribeConfirmed
 		}
+		if n.Force != "" && n.Confirmed && (barred > 0 || ended(sub.State)) {
+			result = zonewire.SubscribeRevived
+			if err := welcome(ctx, q, person); err != nil {
+				return err
+			}
+			if err := audit(ctx, q, act, "subscriber.force", subject(person), "list:"+n.List+" "+n.Force); err != nil {
+				return err
+			}
+		}
 		return settleSubscription(ctx, q, act, n, list, person, zones, &sub)
 	})
 	return sub, result, err
+}
+
+// ended reports whether a place on a list was given up.
+func ended(s zonewire.SubscriptionState) bool {
+	return s == zonewire.SubUnsubscribed || s == zonewire.SubBounced
+}
+
+// welcome lifts what bars a person's address, with the strikes forgotten.
+func welcome(ctx context.Context, q querier, person int64) error {
+	var hash string
+	if err := q.row(ctx, qAddressHash, []any{person}, &hash); err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, qSuppressionDrop, hash); err != nil {
+		return err
+	}
+	_, err := q.exec(ctx, qStrikesForget, person)
+	return err
 }
 
 // settleSubscription writes a new or pending place, and the notice that asks for confirmation.
@@ -235,7 +258,7 @@ func findOrAddPerson(ctx context.Context, q querier, act zonewire.Act, n zonewir
 	if err == nil || !errors.Is(err, zonewire.ErrNotFound) {
 		return s.ID, err
 	}
-	return s.ID, q.row(ctx, qSubscriberInsert, []any{n.Address.Given, n.Address.Key, n.Address.Hash, n.Name, n.Locale, toMs(act.At)}, &s.ID)
+	return s.ID, q.row(ctx, qSubscriberInsert, []any{n.Address.Given, n.Address.Key, n.Address.Hash, n.Address.Provider, n.Name, n.Locale, toMs(act.At)}, &s.ID)
 }
 
 // Subscriber finds a person by the compared form of the address. [zonewire.ErrNotFound].
@@ -286,45 +309,66 @@ func subscriptionAndList(ctx context.Context, q querier, id int64) (zonewire.Sub
 }
 
 // changeSubscription moves one subscription to another state; change answers false to leave it as it is.
-func (db *DB) changeSubscription(ctx context.Context, act zonewire.Act, id int64, action string, change func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error)) (sub zonewire.Subscription, err error) {
+func (db *DB) changeSubscription(ctx context.Context, act zonewire.Act, id int64, action string, change change) (sub zonewire.Subscription, err error) {
 	err = db.write(ctx, action, func(q querier) error {
-		if sub, err = subscriptionWhere(ctx, q, qSubscription, id); err != nil {
-			return err
-		}
-		changed, err := change(ctx, q, &sub)
-		if err != nil || !changed {
-			return err
-		}
-		_, err = q.exec(ctx, qSubscriptionState, sub.ID, string(sub.State), toMs(sub.Confirmed), sub.Consent, toMs(sub.PausedUntil), toMs(sub.Ended))
-		if err != nil {
-			return err
-		}
-		return audit(ctx, q, act, action, subject(sub.Subscriber), "list:"+sub.List)
+		sub, err = changeWithin(ctx, q, act, id, action, change)
+		return err
 	})
 	return sub, err
 }
 
+type change func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error)
+
+func changeWithin(ctx context.Context, q querier, act zonewire.Act, id int64, action string, change change) (zonewire.Subscription, error) {
+	sub, err := subscriptionWhere(ctx, q, qSubscription, id)
+	if err != nil {
+		return sub, err
+	}
+	changed, err := change(ctx, q, &sub)
+	if err != nil || !changed {
+		return sub, err
+	}
+	_, err = q.exec(ctx, qSubscriptionState, sub.ID, string(sub.State), toMs(sub.Confirmed), sub.Consent, toMs(sub.PausedUntil), toMs(sub.Ended))
+	if err != nil {
+		return sub, err
+	}
+	sub.Reason = ""
+	return sub, audit(ctx, q, act, action, subject(sub.Subscriber), "list:"+sub.List)
+}
+
+const actUnsubscribe = "subscriber.unsubscribe"
+
 // Unsubscribe ends a subscription and, in the same transaction, cancels its deliveries that were not begun. Ending it
 // twice is the same as once.
 func (db *DB) Unsubscribe(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
-	return db.changeSubscription(ctx, act, id, "subscriber.unsubscribe", func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
+	return db.changeSubscription(ctx, act, id, actUnsubscribe, leaving(act))
+}
+
+func unsubscribe(ctx context.Context, q querier, act zonewire.Act, id int64) error {
+	_, err := changeWithin(ctx, q, act, id, actUnsubscribe, leaving(act))
+	return err
+}
+
+func leaving(act zonewire.Act) change {
+	return func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
 		if s.State == zonewire.SubUnsubscribed {
 			return false, nil
 		}
 		s.State, s.Ended, s.PausedUntil = zonewire.SubUnsubscribed, act.At, time.Time{}
 		_, err := q.exec(ctx, qCancelSubscription, s.ID, "unsubscribed", toMs(act.At), s.Subscriber)
 		return true, err
-	})
+	}
 }
 
-// Confirm makes a pending subscription active. Confirming twice is the same as once; one that was ended since is
+// Confirm makes a pending subscription active, and lifts a suppression of the address: its owner has just shown that
+// mail arrives there and is wanted. Confirming twice is the same as once; one that was ended since is
 // [zonewire.ErrGone].
 func (db *DB) Confirm(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
-	return db.changeSubscription(ctx, act, id, "subscriber.confirm", func(_ context.Context, _ querier, s *zonewire.Subscription) (bool, error) {
+	return db.changeSubscription(ctx, act, id, "subscriber.confirm", func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
 		switch s.State {
 		case zonewire.SubPending:
 			s.State, s.Confirmed = zonewire.SubActive, act.At
-			return true, nil
+			return true, welcome(ctx, q, s.Subscriber)
 		case zonewire.SubActive, zonewire.SubPaused:
 			return false, nil
 		}
@@ -371,7 +415,7 @@ func (db *DB) EditSubscriber(ctx context.Context, act zonewire.Act, key string, 
 			return err
 		}
 		address := zonewire.Address{Given: s.Email, Key: key}
-		if err := q.row(ctx, qAddressHash, []any{s.ID}, &address.Hash); err != nil {
+		if err := q.row(ctx, qAddressParts, []any{s.ID}, &address.Hash, &address.Provider); err != nil {
 			return err
 		}
 		if e.Name != nil {
@@ -389,7 +433,7 @@ func (db *DB) EditSubscriber(ctx context.Context, act zonewire.Act, key string, 
 				return err
 			}
 		}
-		if _, err := q.exec(ctx, qSubscriberUpdate, s.ID, address.Given, address.Key, address.Hash, s.Name, s.Locale); err != nil {
+		if _, err := q.exec(ctx, qSubscriberUpdate, s.ID, address.Given, address.Key, address.Hash, address.Provider, s.Name, s.Locale); err != nil {
 			return err
 		}
 		if e.Zones != nil {
@@ -448,6 +492,8 @@ func (db *DB) EraseSubscriber(ctx context.Context, act zonewire.Act, key string)
 			{qCancelNotices, []any{s.ID, "erased", toMs(act.At)}},
 			{qBlankReplies, []any{s.ID}},
 			{qBlankNotices, []any{s.ID}},
+			{qStrikesForget, []any{s.ID}},
+			{qBouncesOf, []any{s.ID, likeAny(key)}},
 			{qSubscriberErase, []any{s.ID, toMs(act.At)}},
 		} {
 			if _, err := q.exec(ctx, step.text, step.args...); err != nil {

@@ -33,11 +33,11 @@ var (
 var (
 	giveBack = tables(`
 		UPDATE {table}
-		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, next_ms = ?2
+		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, worker_id = 0, next_ms = ?2
 		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms = 0`)
 	lostAgain = tables(`
 		UPDATE {table}
-		SET state = 2, claim = 0, began_ms = 0, next_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
+		SET state = 2, claim = 0, worker_id = 0, began_ms = 0, next_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
 		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0 AND losses + 1 < ?3`)
 	lostForGood = tables(`
 		UPDATE {table}
@@ -58,12 +58,19 @@ func (db *DB) StartWorker(ctx context.Context, now time.Time) (id int64, err err
 	err = db.write(ctx, "start worker", func(q querier) error {
 		return q.row(ctx, qWorkerStart, []any{thisHost(), int64(os.Getpid()), processStart(os.Getpid()), toMs(now)}, &id)
 	})
+	if err == nil {
+		err = db.remember(now)
+	}
 	return id, err
 }
 
 // Beat says that a worker lives.
 func (db *DB) Beat(ctx context.Context, worker int64, now time.Time) error {
-	return db.write(ctx, "beat", func(q querier) error { return beat(ctx, q, worker, now) })
+	err := db.write(ctx, "beat", func(q querier) error { return beat(ctx, q, worker, now) })
+	if err == nil {
+		err = db.remember(now)
+	}
+	return err
 }
 
 func beat(ctx context.Context, q querier, worker int64, now time.Time) error {
@@ -76,13 +83,20 @@ func beat(ctx context.Context, q querier, worker int64, now time.Time) error {
 
 // StopWorker gives back what a worker holds and ends it.
 func (db *DB) StopWorker(ctx context.Context, worker int64, now time.Time) error {
-	return db.write(ctx, "stop worker", func(q querier) error {
+	err := db.write(ctx, "stop worker", func(q querier) error {
+		if err := beat(ctx, q, worker, now); err != nil {
+			return err
+		}
 		if err := db.bury(ctx, q, worker, now); err != nil {
 			return err
 		}
 		_, err := q.exec(ctx, qWorkerStop, worker, toMs(now))
 		return err
 	})
+	if err == nil {
+		err = db.remember(now)
+	}
+	return err
 }
 
 // Release gives back the rows that a worker claimed and did not begin.

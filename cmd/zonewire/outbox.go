@@ -23,7 +23,9 @@ type deliveryView struct {
 	ID        int64   `json:"id"`
 	Digest    int64   `json:"digest"`
 	Email     string  `json:"email"`
+	Provider  string  `json:"provider"`
 	State     string  `json:"state"`
+	Verdict   string  `json:"verdict"`
 	Reason    string  `json:"reason,omitempty"`
 	Attempts  int     `json:"attempts"`
 	Next      *string `json:"next"`
@@ -35,13 +37,24 @@ type deliveryView struct {
 
 func newOutboxLs(a *app) *cobra.Command {
 	var q store.DeliveryQuery
+	var by string
 	cmd := &cobra.Command{
 		Use:   "ls",
-		Short: "List deliveries",
+		Short: "List deliveries, or what waits by provider and why",
+		Long: `List deliveries. With --by provider, count what waits for each provider group instead: how
+fast it is sent to, whether its breaker is open, until when, and what it said.`,
 		Example: `  zonewire outbox ls --digest 12
-  zonewire outbox ls --state rejected -o json`,
+  zonewire outbox ls --state rejected -o json
+  zonewire outbox ls --by provider`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch by {
+			case "":
+			case "provider":
+				return a.with(cmd.Context(), mustExist, func(db *session) error { return a.listProviders(cmd, db) })
+			default:
+				return usagef(cmd, "--by %q: only provider is known", by)
+			}
 			if q.State != "" {
 				if _, err := zonewire.ParseDeliveryState(q.State); err != nil {
 					return usagef(cmd, "--state: %w", err)
@@ -64,7 +77,7 @@ func newOutboxLs(a *app) *cobra.Command {
 						}
 						hosts[d.Digest] = host
 					}
-					v := deliveryView{ID: d.ID, Digest: d.Digest, Email: d.Email, State: d.State.String(), Reason: d.Reason, Attempts: d.Attempts, Code: d.Code, Enhanced: d.Enhanced, Reply: d.Reply}
+					v := deliveryView{ID: d.ID, Digest: d.Digest, Email: d.Email, Provider: d.Provider, State: d.State.String(), Verdict: string(d.Verdict), Reason: d.Reason, Attempts: d.Attempts, Code: d.Code, Enhanced: d.Enhanced, Reply: d.Reply}
 					if d.State.Open() {
 						v.Next = stampOrNull(d.Next)
 					}
@@ -82,10 +95,29 @@ func newOutboxLs(a *app) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&by, "by", "", "count what waits by `WHAT`: provider")
 	cmd.Flags().Int64Var(&q.Digest, "digest", 0, "only of the digest `ID`")
 	cmd.Flags().StringVar(&q.State, "state", "", "only in `STATE`: pending, leased, deferred, accepted, rejected, uncertain, suppressed, cancelled, empty or expired")
 	cmd.Flags().IntVar(&q.Limit, "limit", 1000, "at most `N` deliveries, 0 for all")
 	return cmd
+}
+
+func (a *app) listProviders(cmd *cobra.Command, db *session) error {
+	open, err := db.OpenByProvider(cmd.Context())
+	if err != nil {
+		return err
+	}
+	paces, err := db.Providers(cmd.Context())
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	views := viewProviders(open, paces, now)
+	rows := make([][]string, len(views))
+	for i, v := range views {
+		rows[i] = []string{v.Provider, strconv.Itoa(v.Pending), strconv.Itoa(v.Leased), strconv.Itoa(v.Deferred), v.State, clip(oneLine(v.why()), 90)}
+	}
+	return a.out.list(views, []string{"PROVIDER", "PENDING", "LEASED", "DEFERRED", "STATE", "WHY"}, rows, "nothing waits, and no provider has complained")
 }
 
 // replyText is the server's last word, or why there was none.

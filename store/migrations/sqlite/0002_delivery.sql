@@ -13,6 +13,8 @@ UPDATE delivery SET provider = (SELECT u.provider FROM subscriber u WHERE u.id =
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (provider, next_ms, id) WHERE state IN (0, 1, 2);
 
+INSERT INTO counter (name, n) VALUES ('provider', 0);
+
 -- How each provider group takes our mail: the pace and the breaker. A group without trouble has no row.
 CREATE TABLE provider (
 	name         TEXT PRIMARY KEY,
@@ -68,3 +70,6 @@ CREATE TABLE alarm (
 	since_ms INTEGER NOT NULL,
 	told_ms  INTEGER NOT NULL -- when a notice was queued, 0 = not yet
 ) STRICT;
+
+-- Why a subscription is not active, beyond its state.
+ALTER TABLE subscription ADD COLUMN reason TEXT NOT NULL DEFAULT '';

@@ -1,0 +1,290 @@
+package outbox
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"zonewire"
+	"zonewire/internal/provider"
+)
+
+// queue holds the jobs that were claimed and that no sender has yet, a lane for each provider group, so that a slow
+// provider fills its own lane and nobody else's. A sender gets the job whose lane has the fewest mails under way.
+type queue struct {
+	connections int // of all senders
+	limits      func(group string) provider.Limits
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	lanes   map[string]*lane // those with a job waiting or under way
+	notices []zonewire.Job   // go first, and past every limit: people wait for them
+	waiting int              // jobs in lanes and notices
+	flying  int              // jobs handed out and not done
+	idle    int              // senders with a connection that have nothing to do
+	dialing int              // senders on their way to a connection
+	closed  bool
+	hungry  chan struct{} // tells the feeder that more is wanted; holds one signal
+	pace    map[string]*counter
+	turn    int
+}
+
+type lane struct {
+	name   string
+	limits provider.Limits
+	jobs   []zonewire.Job
+	flying int
+	served int // the turn in which it was served last
+}
+
+// free is how many more of the lane may go now.
+func (l *lane) free() int { return min(len(l.jobs), l.limits.Connections-l.flying) }
+
+func newQueue(connections int, limits func(string) provider.Limits) *queue {
+	q := &queue{connections: connections, limits: limits, lanes: map[string]*lane{}, hungry: make(chan struct{}, 1), pace: map[string]*counter{}}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+// limitsOf bounds a group that has no limit of its own too: with many connections one stays free of it, so that a
+// server which stops answering for one domain does not take them all.
+func (q *queue) limitsOf(group string) provider.Limits {
+	l := q.limits(group)
+	most := q.connections
+	if most >= 4 {
+		most--
+	}
+	if l.Connections == 0 || l.Connections > most {
+		l.Connections = most
+	}
+	return l
+}
+
+// room is how many more jobs of a group the senders can use: a few rounds ahead of what may go at once.
+func (q *queue) room(group string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l, ok := q.lanes[group]; ok {
+		return max(0, 4*l.limits.Connections-len(l.jobs))
+	}
+	return 4 * q.limitsOf(group).Connections
+}
+
+// add puts claimed jobs in.
+func (q *queue) add(jobs []zonewire.Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range jobs {
+		if j.Kind == zonewire.NoticeJob {
+			q.notices = append(q.notices, j)
+			continue
+		}
+		l, ok := q.lanes[j.Provider]
+		if !ok {
+			l = &lane{name: j.Provider, limits: q.limitsOf(j.Provider)}
+			q.lanes[j.Provider] = l
+		}
+		l.jobs = append(l.jobs, j)
+	}
+	q.waiting += len(jobs)
+	q.changed.Broadcast()
+}
+
+// clear forgets every job that waits, and says how many they were.
+func (q *queue) clear() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.waiting
+	q.waiting, q.notices = 0, nil
+	for name, l := range q.lanes {
+		l.jobs = nil
+		if l.flying == 0 {
+			delete(q.lanes, name)
+		}
+	}
+	return n
+}
+
+// counts gives how many jobs wait and how many are under way.
+func (q *queue) counts() (waiting, flying int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting, q.flying
+}
+
+// close lets every sender go that has nothing to do, and gives back what waits.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.changed.Broadcast()
+}
+
+// ready counts the jobs that may go now, as far as the caller needs to know.
+func (q *queue) ready(enough int) int {
+	n := len(q.notices)
+	for _, l := range q.lanes {
+		if n > enough {
+			break
+		}
+		n += max(0, l.free())
+	}
+	return n
+}
+
+// work waits until a sender without a connection is needed: more may go than connected senders are free. It answers
+// false when there will be no more. The sender then calls dialed.
+func (q *queue) work(ctx context.Context) bool {
+	defer context.AfterFunc(ctx, q.wake)()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if q.closed || ctx.Err() != nil {
+			return false
+		}
+		if taken := q.idle + q.dialing; q.ready(taken) > taken {
+			q.dialing++
+			return true
+		}
+		q.changed.Wait()
+	}
+}
+
+// dialed says that a sender is not on its way any more.
+func (q *queue) dialed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.dialing--
+	q.changed.Broadcast()
+}
+
+// wake makes every waiter look again, such as after its context has ended.
+func (q *queue) wake() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.changed.Broadcast()
+}
+
+// taking is what a sender with a connection got.
+type taking int
+
+const (
+	tookJob     taking = iota
+	tookNothing        // for too long, or there will be no more
+	tookRenewal        // only jobs for which this connection has served enough
+)
+
+// take waits for a job that may go over a connection, which has carried used of each group. The job is then under way
+// until done.
+func (q *queue) take(ctx context.Context, used map[string]int, patience time.Duration) (zonewire.Job, taking) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, q.wake)()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.idle++
+	defer func() { q.idle-- }()
+	for {
+		if q.closed || ctx.Err() != nil {
+			return zonewire.Job{}, tookNothing
+		}
+		if len(q.notices) > 0 {
+			j := q.notices[0]
+			q.notices = q.notices[1:]
+			q.begin()
+			return j, tookJob
+		}
+		best, worn := q.next(used)
+		if best != nil {
+			j := best.jobs[0]
+			best.jobs = best.jobs[1:]
+			best.flying++
+			q.turn++
+			best.served = q.turn
+			q.begin()
+			return j, tookJob
+		}
+		if worn {
+			return zonewire.Job{}, tookRenewal
+		}
+		q.changed.Wait()
+	}
+}
+
+func (q *queue) begin() {
+	q.waiting--
+	q.flying++
+}
+
+// next finds the lane to serve: the one with the fewest mails under way, and of those the one served longest ago. worn
+// tells that there is one, but not for this connection.
+func (q *queue) next(used map[string]int) (best *lane, worn bool) {
+	for _, l := range q.lanes {
+		if l.free() < 1 {
+			continue
+		}
+		if m := l.limits.MailsPerConnection; m > 0 && used[l.name] >= m {
+			worn = true
+			continue
+		}
+		if best == nil || l.flying < best.flying || l.flying == best.flying && l.served < best.served {
+			best = l
+		}
+	}
+	return best, worn
+}
+
+// done says that a job is not under way any more.
+func (q *queue) done(j zonewire.Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.flying--
+	low := q.waiting <= 2*q.connections
+	if j.Kind == zonewire.DigestJob {
+		if l := q.lanes[j.Provider]; l != nil {
+			l.flying--
+			low = low || len(l.jobs) < l.limits.Connections
+			if l.flying == 0 && len(l.jobs) == 0 {
+				delete(q.lanes, j.Provider)
+			}
+		}
+	}
+	if low {
+		select {
+		case q.hungry <- struct{}{}:
+		default:
+		}
+	}
+	q.changed.Broadcast()
+}
+
+// counter measures the pace of a group: the mails of this minute and of the one before.
+type counter struct {
+	minute       int64
+	now, earlier int
+}
+
+const countersKept = 10_000
+
+// count notes a mail to a group, and gives the pace of late in mails an hour.
+func (q *queue) count(group string, at time.Time) float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := q.pace[group]
+	if c == nil {
+		if len(q.pace) >= countersKept {
+			clear(q.pace) // a pace is only asked for in trouble, and soon measured again
+		}
+		c = &counter{}
+		q.pace[group] = c
+	}
+	switch minute := at.Unix() / 60; minute - c.minute {
+	case 0:
+	case 1:
+		c.minute, c.earlier, c.now = minute, c.now, 0
+	default:
+		c.minute, c.earlier, c.now = minute, 0, 0
+	}
+	c.now++
+	return 60 * float64(max(c.now, c.earlier))
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"zonewire"
+)
+
+// A copy of a database has mail in it that its original may have sent, or is about to send. So a database knows its
+// home, the machine and the file that it is, and beside the file lies the time of the last heartbeat: whoever opens a
+// database away from home, or one that is older than what was last sent from here, finds sending paused.
+const (
+	homeMeta   = "home"
+	beatSuffix = "-beat"
+)
+
+var (
+	qMetaPut    = sqlText(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+	qLatestBeat = sqlText(`SELECT COALESCE(MAX(beat_ms), 0) FROM worker`)
+)
+
+// CheckHome compares where the database is with where it was: home names the machine and the file. If they differ, or
+// if the database is older than the last heartbeat that was sent from its place, sending is paused in the same
+// transaction that settles the new home, and moved says why.
+func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home string) (moved string, err error) {
+	stands, err := db.InitMeta(ctx, homeMeta, home)
+	if err != nil {
+		return "", err
+	}
+	seen, err := db.beatSeen()
+	if err != nil {
+		return "", err
+	}
+	var beat int64
+	if err := db.reader().row(ctx, qLatestBeat, nil, &beat); err != nil {
+		return "", readError("heartbeat", err)
+	}
+	switch {
+	case stands != home:
+		moved = "the database was copied or moved here"
+	case beat < seen:
+		moved = "the database is a copy older than " + fromMs(seen).Format(time.RFC3339) + ", when mail was last sent from here"
+	default:
+		return "", nil
+	}
+	err = db.write(ctx, "settle database", func(q querier) error {
+		if _, err := q.exec(ctx, qMetaPut, homeMeta, home); err != nil {
+			return err
+		}
+		return pauseSending(ctx, q, act, moved)
+	})
+	if err == nil {
+		err = os.Remove(db.path + beatSuffix)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return moved, err
+}
+
+// remember notes beside the file that mail may have been sent up to now. It is written after the database is, and so
+// never ahead of it.
+func (db *DB) remember(at time.Time) error {
+	err := os.WriteFile(db.path+beatSuffix, []byte(strconv.FormatInt(toMs(at), 10)+"\n"), 0o600)
+	if err != nil {
+		return fmt.Errorf("note the heartbeat: %w", err)
+	}
+	return nil
+}
+
+// beatSeen reads the note; 0 if there is none, or none that can be read.
+func (db *DB) beatSeen() (int64, error) {
+	text, err := os.ReadFile(db.path + beatSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the heartbeat: %w", err)
+	}
+	ms, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil { // cut off by a crash: the next beat writes it anew
+		return 0, nil
+	}
+	return ms, nil
+}
