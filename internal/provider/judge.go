@@ -36,7 +36,7 @@ type words struct {
 }
 
 // textLength bounds what is read of a text, in bytes: what a server means stands at the beginning.
-const textLength = 8 << 10
+const textLength = 4 << 10
 
 var (
 	link       = regexp.MustCompile(`\bhttps?://([a-z0-9.-]+)[!-~]*`)
@@ -46,7 +46,8 @@ var (
 	// postfixTable is how Postfix names the table in which it looked: "User unknown in relay recipient table".
 	postfixTable = regexp.MustCompile(` in (?:local|relay|virtual) (?:recipient|mailbox|alias) (?:table|maps?)\b`)
 	// inReplyTo is how Postfix and Exim tell in a report which command was refused.
-	inReplyTo = regexp.MustCompile(`\(?\b(?:in reply to|error from remote mail server after)(?: pipelined)? (end of data|data|mail from|rcpt to|[eh][eh]lo|initial connection)(?: command)?\)?`)
+	inReplyTo = regexp.MustCompile(`\(?\b(?:in reply to|error from remote mail server after)(?: pipelined)? ` +
+		`(end of data|data|mail from|rcpt to|[eh][eh]lo|initial connection)(?: command)?\)?`)
 )
 
 var reportedStage = map[string]Stage{
@@ -267,8 +268,9 @@ func Redact(text, address string) string {
 
 var (
 	// asciiAddress comes first, since Chinese leaves no space around an address. %40 is one in a link.
-	asciiAddress = regexp.MustCompile("(?:\"[^\"\\n]{1,64}\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)(?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Za-z.:]+\\])")
-	wideAddress  = regexp.MustCompile(`[\p{L}\p{N}!#$%&'*+/=?^_{|}~.-]+@[\p{L}\p{N}](?:[\p{L}\p{N}.-]*[\p{L}\p{N}])?`)
+	asciiAddress = regexp.MustCompile("(?:\"[^\"\\n]{1,64}\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)(?:@|%40)" +
+		"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Za-z.:]+\\])")
+	wideAddress = regexp.MustCompile(`[\p{L}\p{N}!#$%&'*+/=?^_{|}~.-]+@[\p{L}\p{N}](?:[\p{L}\p{N}.-]*[\p{L}\p{N}])?`)
 )
 
 // scrub puts something else for each address in a text, and tells whether it found the given one, and others.
