@@ -90,7 +90,7 @@ func (db *DB) RecordBounce(ctx context.Context, act zonewire.Act, b zonewire.Bou
 		recipients := strings.ToLower(strings.Join(b.Recipients, ","))
 		var id int64
 		err = q.row(ctx, qBounceAdd, []any{b.Hash, toMs(act.At), string(b.Kind), string(b.Judgement.Verdict), recipients, b.Status,
-			int64(b.Code), b.Text, nullID(about.delivery), nullID(about.person), b.Raw}, &id)
+			int64(b.Code), b.Text, nullID(about.delivery), nullID(about.person), append([]byte{}, b.Raw...)}, &id)
 		added = err == nil
 		if errors.Is(err, zonewire.ErrNotFound) {
 			r, err = bounceWhere(ctx, q, b.Hash)

@@ -77,11 +77,17 @@ func addList(t *testing.T, db *store.DB, l zonewire.List) zonewire.List {
 	return must[zonewire.List](t)(db.AddList(t.Context(), at(0), l, time.Time{}))
 }
 
+func hashOf(email string) string { return "hash of " + email }
+
+func addressOf(email string) zonewire.Address {
+	_, domain, _ := strings.Cut(email, "@")
+	return zonewire.Address{Given: email, Key: email, Wire: email, Provider: domain, Hash: hashOf(email)}
+}
+
 func subscribe(t *testing.T, db *store.DB, list, email string, zones ...string) zonewire.Subscription {
 	t.Helper()
 	sub, result, err := db.Subscribe(t.Context(), at(0), zonewire.NewSubscription{
-		Address: zonewire.Address{Given: email, Key: email, Wire: email, Hash: "hash of " + email},
-		List:    list, Zones: zones, Confirmed: true, Consent: "test",
+		Address: addressOf(email), List: list, Zones: zones, Confirmed: true, Consent: "test",
 	})
 	check(t, err)
 	if result != zonewire.SubscribeAdded {
