@@ -36,6 +36,11 @@ const (
 	BounceUnknown   BounceKind = "unknown"   // kept for a person to read
 )
 
+// BounceKinds lists every kind.
+func BounceKinds() []BounceKind {
+	return []BounceKind{BounceReport, BounceComplaint, BounceAuto, BounceDelivered, BounceLeave, BounceUnknown}
+}
+
 // Bounce is a returned mail as it was understood.
 type Bounce struct {
 	Kind       BounceKind

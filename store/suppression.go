@@ -113,6 +113,13 @@ func personByHash(ctx context.Context, q querier, hash string) (int64, error) {
 	return ids[0], nil
 }
 
+// Suppressed reports whether an address is.
+func (db *DB) Suppressed(ctx context.Context, hash string) (bool, error) {
+	var n int
+	err := db.reader().row(ctx, qSuppressed, []any{hash}, &n)
+	return n > 0, readError("suppression", err)
+}
+
 // Suppressions lists the suppressed addresses, oldest first.
 func (db *DB) Suppressions(ctx context.Context, limit int) ([]zonewire.Suppression, error) {
 	all, err := collect(ctx, db.reader(), qSuppressions, []any{int64(limit)}, func(rows *sql.Rows) (zonewire.Suppression, error) {

@@ -88,7 +88,11 @@ func (a *app) confirm(cmd commander, yes bool, format string, args ...any) error
 
 // open opens the database of the configuration; see [openMode]. The caller closes the session.
 func (a *app) open(ctx context.Context, mode openMode) (*session, error) {
-	return openSession(ctx, a.settings, mode)
+	db, err := openSession(ctx, a.settings, mode)
+	if err == nil && db.moved != "" {
+		fmt.Fprintf(a.stderr, "zonewire: sending is paused: %s; its original may send the same mail. `zonewire outbox resume` lets it go on here, with --from-now without what waits\n", db.moved)
+	}
+	return db, err
 }
 
 // with runs fn on the open database and closes it, whatever happens.

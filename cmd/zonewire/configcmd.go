@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/mail"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zonewire"
+	"zonewire/internal/address"
 )
 
 // newConfig is "zonewire config".
@@ -179,6 +181,19 @@ func (s settings) problems() []error {
 	between("mail.connections", c.Mail.Connections, 1, 1000)
 	if !(c.Mail.Rate >= 0 && c.Mail.Rate <= 1e6) { // so that NaN is refused too
 		bad("mail.rate", "%v is not between 0 (no limit) and 1000000", c.Mail.Rate)
+	}
+	if l := c.Bounce.Listen; l != "" {
+		if c.Mail.BounceDomain == "" {
+			bad("mail.bounce_domain", "it is empty, and bounce.listen receives for it: name the domain that returned mail goes to")
+		}
+		if _, _, err := net.SplitHostPort(l); err != nil && !strings.HasPrefix(l, "unix:/") {
+			bad("bounce.listen", "%q is no address: write it as 127.0.0.1:2525, or as unix:/run/zonewire/lmtp.sock", l)
+		}
+	}
+	if d := c.Mail.BounceDomain; d != "" {
+		if _, err := address.Parse("b@" + d); err != nil {
+			bad("mail.bounce_domain", "%q is no domain: write it as bounce.example.org", d)
+		}
 	}
 	between("feed.max_items", c.Feed.MaxItems, 1, 500)
 	between("feed.max_bytes", c.Feed.MaxBytes, 10_000, 50_000_000)

@@ -28,13 +28,16 @@ var (
 	recipientsDesc = prometheus.NewDesc("zonewire_recipients", "Recipients of all digests.", nil, nil)
 	changeDesc     = prometheus.NewDesc("zonewire_article_changes", "Counter of article filings, changes and withdrawals.", nil, nil)
 	overdueDesc    = prometheus.NewDesc("zonewire_lists_overdue", "Lists whose slot passed over a minute ago and is not planned.", nil, nil)
+	bouncesDesc    = prometheus.NewDesc("zonewire_bounces", "Returned mail by kind.", []string{"kind"}, nil)
+	openDesc       = prometheus.NewDesc("zonewire_provider_open", "1 while a provider refuses us and its mail waits. A provider that never complained has none.", []string{"provider"}, nil)
+	perHourDesc    = prometheus.NewDesc("zonewire_provider_per_hour", "Mails an hour that a provider is sent at the most, 0 for no limit.", []string{"provider"}, nil)
 	pausedDesc     = prometheus.NewDesc("zonewire_sending_paused", "1 while sending is paused.", nil, nil)
 	readyDesc      = prometheus.NewDesc("zonewire_ready", "1 when the feeds are rendered.", nil, nil)
 	failedDesc     = prometheus.NewDesc("zonewire_ledger_up", "1 when the database answered this scrape.", nil, nil)
 )
 
 func (l *ledger) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, pausedDesc, readyDesc, failedDesc} {
+	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, bouncesDesc, openDesc, perHourDesc, pausedDesc, readyDesc, failedDesc} {
 		out <- d
 	}
 }
@@ -76,11 +79,39 @@ func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float
 		return err
 	}
 	gauge(overdueDesc, float64(len(overdue)))
+	if err := l.collectReturned(ctx, gauge); err != nil {
+		return err
+	}
 	paused, err := l.e.db.SendingPaused(ctx)
 	if err != nil {
 		return err
 	}
 	gauge(pausedDesc, flag(paused != ""))
+	return nil
+}
+
+// collectReturned tells what came back, and what providers have said to us.
+func (l *ledger) collectReturned(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) error {
+	all, err := l.e.db.BounceCounts(ctx)
+	if err != nil {
+		return err
+	}
+	kinds := map[zonewire.BounceKind]int{}
+	for _, c := range all {
+		kinds[c.Kind] += c.N
+	}
+	for _, kind := range zonewire.BounceKinds() {
+		gauge(bouncesDesc, float64(kinds[kind]), string(kind))
+	}
+	providers, err := l.e.db.Providers(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, p := range providers {
+		gauge(openDesc, flag(!p.Opened.IsZero()), p.Name)
+		gauge(perHourDesc, p.Limit(now), p.Name)
+	}
 	return nil
 }
 

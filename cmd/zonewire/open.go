@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"zonewire"
 	"zonewire/ingest"
@@ -20,6 +22,7 @@ import (
 type session struct {
 	*store.DB
 	secret zonewire.Secret
+	moved  string // why this start has paused sending; empty if it has not
 }
 
 const (
@@ -71,10 +74,51 @@ func openSession(ctx context.Context, s settings, mode openMode) (*session, erro
 	if err == nil {
 		err = checkSecret(ctx, db, secret, s)
 	}
+	var moved string
+	if err == nil {
+		moved, err = checkHome(ctx, db, s)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &session{db, secret}, nil
+	return &session{DB: db, secret: secret, moved: moved}, nil
+}
+
+// checkHome pauses sending when the database is a copy: see [store.DB.CheckHome].
+func checkHome(ctx context.Context, db *store.DB, s settings) (string, error) {
+	path, ok := databaseFile(s.cfg.DB)
+	if !ok {
+		return "", nil
+	}
+	home, err := homeOf(path)
+	if err != nil {
+		return "", err
+	}
+	return db.CheckHome(ctx, zonewire.Act{At: time.Now(), By: "daemon"}, home)
+}
+
+// homeOf names the machine and the file: a copy differs in one of them, also a copy that took the name of its original.
+func homeOf(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	if err != nil {
+		return "", fmt.Errorf("database %s: %w", path, err)
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return "", fmt.Errorf("database %s: %w", path, err)
+	}
+	inode := uint64(0)
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = sys.Ino
+	}
+	machine, err := os.ReadFile("/etc/machine-id")
+	if err != nil { // a container has none: its file tells enough
+		machine = nil
+	}
+	return fmt.Sprintf("machine %s, file %s, inode %d", strings.TrimSpace(string(machine)), real, inode), nil
 }
 
 // databaseExists reports whether there is a database to open, and refuses a place where none can be. A file without

@@ -66,9 +66,18 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 		}
 		handlers = append(handlers, served{mln, e.metrics()})
 	}
+	runners := []runner{e.feeds, e.scheduler, e.agent(tr)}
+	bounces, err := e.bounceListener()
+	if err != nil {
+		return errors.Join(err, closeAll(handlers))
+	}
+	if bounces != nil {
+		runners = append(runners, bounces)
+		e.log.Info("receiving returned mail", "address", bounces.Addr().String(), "domain", a.cfg.Mail.BounceDomain)
+	}
 	e.log.Info("serving", "address", ln.Addr().String(), "base_url", e.site.BaseURL, "mail", a.cfg.Mail.Transport, "version", buildVersion())
 	g, ctx := errgroup.WithContext(ctx)
-	for _, r := range []runner{e.feeds, e.scheduler, e.agent(tr)} {
+	for _, r := range runners {
 		g.Go(func() error { return r.Run(ctx) })
 	}
 	for _, s := range handlers {
@@ -76,6 +85,15 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 	}
 	err = g.Wait()
 	e.log.Info("stopped")
+	return err
+}
+
+// closeAll gives up the addresses of a daemon that did not come to run.
+func closeAll(handlers []served) error {
+	var err error
+	for _, h := range handlers {
+		err = errors.Join(err, h.ln.Close())
+	}
 	return err
 }
 

@@ -38,6 +38,7 @@ type subscriberView struct {
 type subscriptionView struct {
 	List      string   `json:"list"`
 	State     string   `json:"state"`
+	Reason    string   `json:"reason,omitempty"`
 	Zones     []string `json:"zones"` // empty: all of the list
 	Confirmed *string  `json:"confirmed"`
 	Consent   string   `json:"consent"`
@@ -46,7 +47,7 @@ type subscriptionView struct {
 func viewSubscriber(s zonewire.Subscriber) subscriberView {
 	v := subscriberView{s.ID, s.Email, s.Name, s.Locale, []subscriptionView{}}
 	for _, sub := range s.Subscriptions {
-		v.Subscriptions = append(v.Subscriptions, subscriptionView{sub.List, string(sub.State), append([]string{}, sub.Zones...),
+		v.Subscriptions = append(v.Subscriptions, subscriptionView{sub.List, string(sub.State), sub.Reason, append([]string{}, sub.Zones...),
 			stampOrNull(sub.Confirmed), sub.Consent})
 	}
 	return v
@@ -57,6 +58,9 @@ func subscriptionText(sub zonewire.Subscription) string {
 	text := sub.List + " " + string(sub.State)
 	if sub.State == zonewire.SubPaused && !sub.PausedUntil.IsZero() {
 		text += " until " + stamp(sub.PausedUntil)
+	}
+	if sub.Reason != "" {
+		text += ": " + sub.Reason
 	}
 	if len(sub.Zones) > 0 {
 		text += " (" + strings.Join(sub.Zones, ", ") + ")"
@@ -103,15 +107,17 @@ func (a *app) withSubscriber(cmd *cobra.Command, email string, fn func(db *sessi
 
 // joinFlags are the flags by which people get a place on a list.
 type joinFlags struct {
-	list, locale, consent string
-	zones                 []string
-	confirmed             bool
+	list, locale, consent, reason string
+	zones                         []string
+	confirmed, force              bool
 }
 
 func (f *joinFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.list, "list", "", "`SLUG` of the list")
 	cmd.Flags().BoolVar(&f.confirmed, "confirmed", false, "they have agreed already: active at once")
 	cmd.Flags().StringVar(&f.consent, "consent", "", "`TEXT` that says how they agreed, kept as proof")
+	cmd.Flags().BoolVar(&f.force, "force", false, "also bring back who left, bounced or complained; needs --reason")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "why bringing them back is right, as `TEXT`, kept in the audit")
 	require(cmd, "list")
 }
 
@@ -119,6 +125,12 @@ func (f *joinFlags) add(cmd *cobra.Command) {
 func (f *joinFlags) check() error {
 	if f.confirmed != (strings.TrimSpace(f.consent) != "") {
 		return zonewire.Invalidf("--confirmed and --consent go together: say how they agreed, such as --consent 'paper form, 2026-11-02'")
+	}
+	if f.force != (strings.TrimSpace(f.reason) != "") {
+		return zonewire.Invalidf("--force and --reason go together: say why bringing them back is right, such as --reason 'asked by phone'")
+	}
+	if f.force && !f.confirmed {
+		return zonewire.Invalidf("--force needs --confirmed: who is not confirmed is asked by mail, and comes back by answering")
 	}
 	return nil
 }
@@ -149,13 +161,13 @@ says that they have agreed and --consent says how.`,
 					return err
 				}
 				sub, result, err := db.Subscribe(cmd.Context(), a.act(), zonewire.NewSubscription{
-					Address: adr, Locale: f.locale, List: f.list, Zones: f.zones, Confirmed: f.confirmed, Consent: f.consent,
+					Address: adr, Locale: f.locale, List: f.list, Zones: f.zones, Confirmed: f.confirmed, Consent: f.consent, Force: f.reason,
 				})
 				if err != nil {
 					return err
 				}
 				if result == zonewire.SubscribeRefused {
-					return fmt.Errorf("%s has left list %s or cannot be reached: only they can come back", adr.Given, f.list)
+					return fmt.Errorf("%s has left list %s or cannot be reached: only they can come back, or --force --reason TEXT", adr.Given, f.list)
 				}
 				s, err := db.Subscriber(cmd.Context(), adr.Key)
 				if err != nil {

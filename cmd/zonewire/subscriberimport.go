@@ -22,8 +22,8 @@ func newSubscriberImport(a *app) *cobra.Command {
 		Short: "Give many people a place on a list; - is standard input",
 		Long: `Gives everyone in a CSV file a place on a list. The first line names the columns: email,
 and if there are name, locale and zones (with ; between the slugs). A row that cannot be
-used is told with its line; the others go in. Who left the list, or whose mail bounced,
-is counted as refused and not brought back.`,
+used is told with its line; the others go in. Who left the list, complained, or whose mail
+bounced, is counted as refused and not brought back, unless --force says why with --reason.`,
 		Example: `  zonewire subscriber import readers.csv --list morning --confirmed --consent 'trade fair, 2026-10'
   zonewire subscriber import readers.csv --list morning --dry-run`,
 		Args: exactly("FILE.csv"),
@@ -53,7 +53,7 @@ is counted as refused and not brought back.`,
 						return tryImport(cmd.Context(), db, f, list, row, adr)
 					}
 					_, result, err := db.Subscribe(cmd.Context(), a.act(), zonewire.NewSubscription{
-						Address: adr, Name: row.name, Locale: row.locale, List: f.list, Zones: row.zones, Confirmed: f.confirmed, Consent: f.consent,
+						Address: adr, Name: row.name, Locale: row.locale, List: f.list, Zones: row.zones, Confirmed: f.confirmed, Consent: f.consent, Force: f.reason,
 					})
 					return result, err
 				}
@@ -134,6 +134,7 @@ type subscriberImportResult struct {
 	Read      int            `json:"read"`
 	Added     int            `json:"added"`
 	Confirmed int            `json:"confirmed"`
+	Revived   int            `json:"revived"`
 	Unchanged int            `json:"unchanged"`
 	Refused   int            `json:"refused"`
 	Rejected  int            `json:"rejected"`
@@ -146,6 +147,8 @@ func (r *subscriberImportResult) add(result zonewire.SubscribeResult) {
 		r.Added++
 	case zonewire.SubscribeConfirmed:
 		r.Confirmed++
+	case zonewire.SubscribeRevived:
+		r.Revived++
 	case zonewire.SubscribeRefused:
 		r.Refused++
 	default:
@@ -186,8 +189,12 @@ func (a *app) importSubscribers(db *session, rows []subscriberRow, dryRun bool, 
 	if dryRun {
 		would = "would have: "
 	}
-	err := errors.Join(failure, bar.Finish(), a.out.say(result, "%sread %d: %d added, %d confirmed, %d unchanged, %d refused, %d rejected",
-		would, result.Read, result.Added, result.Confirmed, result.Unchanged, result.Refused, result.Rejected))
+	revived := ""
+	if result.Revived > 0 {
+		revived = fmt.Sprintf("%d brought back, ", result.Revived)
+	}
+	err := errors.Join(failure, bar.Finish(), a.out.say(result, "%sread %d: %d added, %d confirmed, %s%d unchanged, %d refused, %d rejected",
+		would, result.Read, result.Added, result.Confirmed, revived, result.Unchanged, result.Refused, result.Rejected))
 	if err == nil && result.Rejected > 0 {
 		err = errReported
 	}
@@ -216,6 +223,16 @@ func tryImport(ctx context.Context, db *session, f joinFlags, list zonewire.List
 			return "", zonewire.Invalidf("list %s does not carry zone %s", list.Slug, slug)
 		}
 	}
+	barred, err := db.Suppressed(ctx, adr.Hash)
+	if err != nil {
+		return "", err
+	}
+	if barred && f.confirmed {
+		if f.force {
+			return zonewire.SubscribeRevived, nil
+		}
+		return zonewire.SubscribeRefused, nil
+	}
 	s, err := db.Subscriber(ctx, adr.Key)
 	if errors.Is(err, zonewire.ErrNotFound) {
 		return zonewire.SubscribeAdded, nil
@@ -229,6 +246,9 @@ func tryImport(ctx context.Context, db *session, f joinFlags, list zonewire.List
 		case sub.State == zonewire.SubPending && f.confirmed:
 			return zonewire.SubscribeConfirmed, nil
 		case f.confirmed && (sub.State == zonewire.SubUnsubscribed || sub.State == zonewire.SubBounced):
+			if f.force {
+				return zonewire.SubscribeRevived, nil
+			}
 			return zonewire.SubscribeRefused, nil
 		default:
 			return zonewire.SubscribeUnchanged, nil
