@@ -36,6 +36,14 @@ type Plan struct {
 	// locale, with Web set. No two have the same locale and zones.
 	Variants []Variant
 	Empty    []Audience // those with nothing to read
+	// Preview shows the operator a digest that is held; nil if it is not, or if nobody is to see it.
+	Preview *Notice
+}
+
+// Notice is a mail that is no digest, with the address that it goes to.
+type Notice struct {
+	Email string
+	Mail  Mail
 }
 
 // lateGrace is how late a slot may always be: the heartbeat needs a moment to find it, whatever the catch-up.

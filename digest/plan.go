@@ -15,6 +15,8 @@ type Composer interface {
 	Render(e Edition) (mail zonewire.Mail, shown int, err error)
 	// Page gives the same digest as a web page without any reader's links.
 	Page(e Edition) (string, error)
+	// Preview gives a composed mail as the operator sees it while it is held.
+	Preview(m zonewire.Mail, h Held) (zonewire.Mail, error)
 }
 
 // Planner decides what a slot of a list becomes. It is pure: the store asks it inside a transaction that may be run
@@ -26,6 +28,9 @@ type Planner struct {
 	ReplyTo       string // likewise
 	PostalAddress string
 	BaseURL       string // no trailing slash
+
+	Operator       string // the address that previews of held digests go to; empty: nobody's
+	OperatorLocale string
 }
 
 var _ zonewire.Planning = (*Planner)(nil)
@@ -99,7 +104,38 @@ func (p *Planner) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
 		}
 		plan.Variants = append(plan.Variants, v)
 	}
+	if r.List.Hold > 0 && p.Operator != "" {
+		mail, err := p.preview(r, plan)
+		if err != nil {
+			return zonewire.Plan{}, err
+		}
+		plan.Preview = &zonewire.Notice{Email: p.Operator, Mail: mail}
+	}
 	return plan, nil
+}
+
+// preview is the mail of all zones in the list's own locale, with what the operator should know of it on top.
+func (p *Planner) preview(r zonewire.PlanRequest, plan zonewire.Plan) (zonewire.Mail, error) {
+	loc, err := Edition{List: r.List}.location()
+	if err != nil {
+		return zonewire.Mail{}, err
+	}
+	h := Held{
+		Digest: r.Digest,
+		Now:    r.Now.In(loc),
+		Until:  r.Now.Add(r.List.Hold).In(loc),
+		Locale: p.OperatorLocale,
+	}
+	for _, a := range r.Audiences {
+		if !slices.Contains(plan.Empty, a) { // they get no mail
+			h.Recipients += a.Size
+		}
+	}
+	mail, err := p.Composer.Preview(plan.Variants[0].Mail, h)
+	if err != nil {
+		return zonewire.Mail{}, fmt.Errorf("compose preview of list %s: %w", r.List.Slug, err)
+	}
+	return mail, nil
 }
 
 // Recompose makes a stored mail again without what was withdrawn since. What the list and the configuration said when

@@ -28,6 +28,14 @@ func (c *plainComposer) Render(e digest.Edition) (zonewire.Mail, int, error) {
 
 func (c *plainComposer) Page(e digest.Edition) (string, error) { return "page " + said(e), nil }
 
+func (c *plainComposer) Preview(m zonewire.Mail, h digest.Held) (zonewire.Mail, error) {
+	if h.Locale == "broken" {
+		return m, errors.New("template is broken")
+	}
+	m.Subject = fmt.Sprintf("preview %d in %s for %d at %s until %s of %s", h.Digest, h.Locale, h.Recipients, h.Now.Format("15:04"), h.Until.Format("15:04 -0700"), m.Subject)
+	return m, nil
+}
+
 func said(e digest.Edition) string {
 	return fmt.Sprintf("%s [%s] %v", e.Locale, e.Audience, ids(e.Articles))
 }
@@ -172,6 +180,108 @@ func TestPlanFails(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "list morning") {
 			t.Errorf("audience %+v: got error %v, want one that names the list", bad, err)
 		}
+	}
+}
+
+func TestPlanOfAHeldList(t *testing.T) {
+	held := zonewire.List{ID: 5, Slug: "morning", All: true, Locale: "en", Timezone: "Europe/Berlin", Hold: 30 * time.Minute}
+	sent := held
+	sent.Hold = 0
+	one := []zonewire.Article{news(1, 1, time.Hour)}
+	zh := zonewire.Audience{Locale: "zh-CN", Zones: "1", Size: 4}
+	tests := []struct {
+		name      string
+		list      zonewire.List
+		operator  string
+		audiences []zonewire.Audience
+		articles  []zonewire.Article
+		want      string
+	}{
+		{"all readers of all its mails are counted", held, "op@example.org", []zonewire.Audience{zh, {Locale: "en", Size: 3}}, one,
+			"preview 17 in zh-CN for 7 at 01:00 until 01:30 +0100 of mail en [] [1]"},
+		{"but not those who get none", held, "op@example.org", []zonewire.Audience{{Locale: "en", Zones: "2", Size: 9}, zh}, one,
+			"preview 17 in zh-CN for 4 at 01:00 until 01:30 +0100 of mail en [] [1]"},
+		{"nobody gets it", held, "op@example.org", nil, one, "preview 17 in zh-CN for 0 at 01:00 until 01:30 +0100 of mail en [] [1]"},
+		{"nothing new", held, "op@example.org", []zonewire.Audience{zh}, nil, ""},
+		{"no operator", held, "", []zonewire.Audience{zh}, one, ""},
+		{"not held", sent, "op@example.org", []zonewire.Audience{zh}, one, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := planner(&plainComposer{})
+			p.Operator, p.OperatorLocale = tt.operator, "zh-CN"
+			got, err := p.Plan(zonewire.PlanRequest{List: tt.list, Digest: 17, Slot: slot, Now: slot, Articles: tt.articles, Zones: zones, Audiences: tt.audiences})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.want == "" {
+				if got.Preview != nil {
+					t.Errorf("got preview %q, want none", got.Preview.Mail.Subject)
+				}
+				return
+			}
+			if got.Preview == nil || got.Preview.Mail.Subject != tt.want || got.Preview.Email != tt.operator {
+				t.Errorf("got %+v, want %s", got.Preview, tt.want)
+			}
+		})
+	}
+
+	p := planner(&plainComposer{})
+	p.Operator, p.OperatorLocale = "op@example.org", "broken"
+	_, err := p.Plan(zonewire.PlanRequest{List: held, Slot: slot, Now: slot, Articles: one, Zones: zones})
+	if err == nil || !strings.Contains(err.Error(), "list morning") {
+		t.Errorf("a preview that cannot be composed: got %v, want an error that names the list", err)
+	}
+}
+
+// A preview is the readers' mail word for word, with a line on top, and nothing that acts for a reader.
+func TestPreview(t *testing.T) {
+	e := sample(t)
+	m, html, text := render(t, e)
+	now := time.Date(2026, 11, 24, 8, 0, 0, 0, zonewire.Shanghai)
+	tests := []struct {
+		name, locale  string
+		until         time.Time
+		readers       int
+		subject, line string
+	}{
+		{"in Chinese", "zh-CN", now.Add(30 * time.Minute), 12, "〔待发 08:30〕", "这一期 08:30 发出，共发给 12 人。如不想发出，请在此之前运行： zonewire digest cancel 17"},
+		{"in English", "en", now.Add(30 * time.Minute), 12, "[Held until 08:30] ", "Held until 08:30, then it goes to 12 readers. To stop it, run this before: zonewire digest cancel 17"},
+		{"to one reader", "en", now.Add(time.Minute), 1, "[Held until 08:01] ", "Held until 08:01, then it goes to 1 reader. To stop it, run this before: zonewire digest cancel 17"},
+		{"past midnight", "zh-CN", now.Add(17 * time.Hour), 2, "〔待发 11月25日 01:00〕", "这一期 11月25日 01:00 发出，共发给 2 人。如不想发出，请在此之前运行： zonewire digest cancel 17"},
+		{"past midnight in English", "en", now.Add(17 * time.Hour), 2, "[Held until 25 November 01:00] ", "Held until 25 November 01:00, then it goes to 2 readers. To stop it, run this before: zonewire digest cancel 17"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := renderer(t).Preview(m, digest.Held{Digest: 17, Now: now, Until: tt.until, Recipients: tt.readers, Locale: tt.locale})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Subject != tt.subject+m.Subject {
+				t.Errorf("subject %q, want %q before %q", got.Subject, tt.subject, m.Subject)
+			}
+			if len(got.HTML) != 1 || len(got.Text) != 1 || got.List != "" || got.ListTitle != "" || !got.Date.Equal(now) || got.From != m.From || got.Host != m.Host {
+				t.Errorf("got %d and %d chunks, list %q, date %v, from %q, host %q: want a notice", len(got.HTML), len(got.Text), got.List, got.Date, got.From, got.Host)
+			}
+			if diff := cmp.Diff(tt.line+"\n\n"+strings.ReplaceAll(text, "TOKEN", "sample"), got.Text[0]); diff != "" {
+				t.Errorf("text (-want +got):\n%s", diff)
+			}
+			head, rest, _ := strings.Cut(strings.ReplaceAll(html, "TOKEN", "sample"), "<body")
+			tag, rest, _ := strings.Cut(rest, ">")
+			if !strings.HasPrefix(got.HTML[0], head+"<body"+tag+">") || !strings.HasSuffix(got.HTML[0], rest) {
+				t.Error("the readers' page was changed beyond a piece behind its body tag")
+			}
+			doc := document(t, got.HTML[0])
+			if first := strings.TrimSpace(doc.Find("body").Children().First().Text()); first != tt.line {
+				t.Errorf("the page begins with %q, want %q", first, tt.line)
+			}
+		})
+	}
+
+	m.HTML = []string{"no page <", ">"}
+	got, err := renderer(t).Preview(m, digest.Held{Digest: 17, Now: now, Until: now, Locale: "en"})
+	if err != nil || !strings.HasSuffix(got.HTML[0], "no page <sample>") {
+		t.Errorf("an operator's template without a body: got %q, %v", got.HTML, err)
 	}
 }
 

@@ -265,3 +265,45 @@ func TestArrivalsSince(t *testing.T) {
 		}
 	})
 }
+
+// previewing is a planner that shows each digest to an operator.
+type previewing struct {
+	plain
+	fail bool
+}
+
+func (p previewing) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
+	plan, err := p.plain.Plan(r)
+	plan.Preview = &zonewire.Notice{Email: "op@example.com", Mail: zonewire.Mail{Subject: fmt.Sprint("digest ", r.Digest), Text: []string{"x"}, HTML: []string{"x"}}}
+	if p.fail {
+		plan.Variants = nil
+	}
+	return plan, err
+}
+
+func TestThePreviewOfAHeldDigestGoesOutBeforeIt(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		addList(t, db, zonewire.List{Slug: "l", All: true, Hold: 30 * time.Minute})
+		subscribe(t, db, "l", "reader@example.com")
+		put(t, db, time.Hour, news("a", 1))
+		if _, _, err := db.PlanNext(t.Context(), t0.Add(day), previewing{fail: true}); err == nil {
+			t.Fatal("planned without the readers' mail")
+		}
+		if sent := sentNotices(t, db, day); sent != nil {
+			t.Errorf("%q was queued for a digest that was not planned", sent)
+		}
+		d, _, err := db.PlanNext(t.Context(), t0.Add(day), previewing{})
+		check(t, err)
+		want := []string{fmt.Sprintf("preview to op@example.com: digest %d", d.ID)}
+		if sent := sentNotices(t, db, day); !slices.Equal(sent, want) {
+			t.Errorf("sent %q, want %q", sent, want)
+		}
+		if c := countsOf(t, db, d); c[zonewire.Pending] != 1 {
+			t.Errorf("counts %v, want the reader's mail to wait", c)
+		}
+		if n := must[int](t)(db.CancelDigest(t.Context(), at(day), d.ID)); n != 1 {
+			t.Errorf("%d cancelled, want 1", n)
+		}
+	})
+}

@@ -188,7 +188,7 @@ func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64) (r z
 	return r, err
 }
 
-// fillDigest writes items, variants and a delivery for every recipient of this instant.
+// fillDigest writes items, variants and a delivery for every recipient of this instant, and the operator's preview.
 func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.List, id int64, slot time.Time, hi int64, planning zonewire.Planning) error {
 	if _, err := q.exec(ctx, qPauseOver, l.ID, toMs(act.At)); err != nil {
 		return err
@@ -214,6 +214,11 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 	recipients, err := addDeliveries(ctx, q, act, l, id, r.Audiences, plan)
 	if err != nil {
 		return err
+	}
+	if plan.Preview != nil {
+		if _, err := addNotice(ctx, q, act, "preview", 0, plan.Preview.Email, plan.Preview.Mail); err != nil {
+			return err
+		}
 	}
 	_, err = q.exec(ctx, qDigestUpdate, id, string(zonewire.DigestPlanned), "", int64(len(plan.Items)), recipients)
 	return err

@@ -57,6 +57,7 @@ type Config struct {
 
 	Operator struct {
 		Email  string `koanf:"email"`
+		Locale string `koanf:"locale"`
 		Report string `koanf:"report"`
 	} `koanf:"operator"`
 
@@ -111,6 +112,7 @@ func Default() Config {
 	c.Feed.MaxBytes = 512 * 1024
 	c.WebSub.Enabled = true
 	c.WebSub.Hubs = []string{}
+	c.Operator.Locale = "zh-CN"
 	c.Backup.Keep = 7
 	c.Retention.Content = "0"
 	c.Retention.Deliveries = "90d"

@@ -199,8 +199,11 @@ func (s settings) problems() []error {
 	between("feed.max_bytes", c.Feed.MaxBytes, 10_000, 50_000_000)
 	between("backup.keep", c.Backup.Keep, 1, 10_000)
 	if c.Operator.Email != "" {
-		addressLine("operator.email", c.Operator.Email)
+		if _, err := address.Parse(c.Operator.Email); err != nil {
+			bad("operator.email", "%v", err)
+		}
 	}
+	oneOf("operator.locale", c.Operator.Locale, zonewire.Locales()...)
 	duration("retention.content", c.Retention.Content)
 	duration("retention.deliveries", c.Retention.Deliveries)
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")

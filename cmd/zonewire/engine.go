@@ -47,6 +47,9 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 			ReplyTo:       a.cfg.Mail.ReplyTo,
 			PostalAddress: a.cfg.Mail.PostalAddress,
 			BaseURL:       trimSlash(a.cfg.HTTP.BaseURL),
+
+			Operator:       a.cfg.Operator.Email,
+			OperatorLocale: a.cfg.Operator.Locale,
 		},
 	}
 	e.scheduler = &digest.Scheduler{Store: db, Planning: e.planner, Log: log}
