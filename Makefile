@@ -1,6 +1,6 @@
 # `make help` lists the targets. Needed: Go as go.mod names it, a C compiler (SQLite) and make.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench fuzz docker-check clean
+.PHONY: help build demo test test-crash check bench fuzz docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ check: ## gofmt, vet, staticcheck, and the race detector over the short tests
 	go vet ./...
 	go tool staticcheck ./...
 	go test -race -short ./...
+
+test-crash: ## the long crash test: 5,000 readers, 50 kill -9 and 3 freezes in one send, some 3 minutes
+	go test -count=1 -v -run CrashLong -timeout 20m ./cmd/zonewire -crash
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -97,10 +97,13 @@ func metaValue(ctx context.Context, q querier, name string) (string, error) {
 }
 
 // InitMeta stores a value unless there is one already, and gives the one that stands: two processes that start at
-// once agree.
+// once agree. Where there is one it only reads.
 func (db *DB) InitMeta(ctx context.Context, name, value string) (string, error) {
-	var stands string
-	err := db.write(ctx, "meta "+name, func(q querier) error {
+	stands, err := db.Meta(ctx, name)
+	if err != nil || stands != "" {
+		return stands, err
+	}
+	err = db.write(ctx, "meta "+name, func(q querier) error {
 		if _, err := q.exec(ctx, qMetaInit, name, value); err != nil {
 			return err
 		}

@@ -97,9 +97,18 @@ func (db *DB) migrate(ctx context.Context, apply bool) error {
 	return nil
 }
 
-// version reads the schema's version, making its table in an empty database if asked to.
+// version reads the schema's version, making its table in an empty database if asked to. Where there is one it takes no
+// lock: a command that only reads must work while another process writes.
 func (db *DB) version(ctx context.Context, create bool) (int, error) {
-	var version int
+	var version, made int
+	q := querier{db.w, db}
+	if err := q.row(ctx, qSchemaTables, nil, &made); err != nil {
+		return 0, readError("schema version", err)
+	}
+	if made > 0 {
+		err := q.row(ctx, qSchemaVersion, nil, &version)
+		return version, readError("schema version", err)
+	}
 	err := db.write(ctx, "schema version", func(q querier) error {
 		var has, any int
 		if err := q.row(ctx, qSchemaTables, nil, &has); err != nil {

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,56 +145,133 @@ func (s *site) counts() map[string]int {
 	return d.Counts
 }
 
-func TestKillNineLosesNobody(t *testing.T) {
-	const readers, kills, connections = 1000, 10, 10
-	srv := smtptest.New(t, smtptest.Options{})
-	s := newSite(t, append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", connections))...)
-	s.fill(readers)
+// crash is how hard a crash test is. `make test-crash` runs the long one.
+type crash struct{ readers, kills, freezes, connections int }
 
-	for kill := range kills {
+var longCrash = flag.Bool("crash", false, "run the crash test of 5,000 readers, 50 kills and 3 freezes (some 3 minutes)")
+
+func TestKillNineLosesNobody(t *testing.T) {
+	crash{readers: 1000, kills: 10, connections: 10}.run(t)
+}
+
+func TestAFrozenSenderIsFollowedByAnotherAndMissesNobody(t *testing.T) {
+	crash{readers: 300, freezes: 1, connections: 10}.run(t)
+}
+
+func TestCrashLong(t *testing.T) {
+	if !*longCrash {
+		t.Skip("run it with -crash")
+	}
+	crash{readers: 5000, kills: 50, freezes: 3, connections: 10}.run(t)
+}
+
+// freeze stops a process while it does not hold the database's lock: the kernel would keep that for it, and nobody
+// could write before it goes on.
+func (s *site) freeze(cmd *exec.Cmd) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, "zonewire.db")+"?_busy_timeout=100&_txlock=immediate")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	for range 200 {
+		if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			s.t.Fatal(err)
+		}
+		tx, err := db.Begin()
+		if err == nil {
+			if err := tx.Rollback(); err != nil {
+				s.t.Fatal(err)
+			}
+			return
+		}
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			s.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	s.t.Fatal("the process always holds the lock")
+}
+
+// run sends one digest by drains that are killed, or frozen for longer than a worker may be silent, at random moments;
+// each is followed by another. In the end everybody has the mail, nobody more often than there were accidents, a repeat
+// is the same message, and the counts sum after each.
+func (c crash) run(t *testing.T) {
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	// Slow enough that every accident happens in the middle.
+	accidents := c.kills + c.freezes
+	pause := time.Duration(c.connections) * time.Duration(accidents) * 120 * time.Millisecond / time.Duration(c.readers)
+	srv := smtptest.New(t, smtptest.Options{Script: func(e smtptest.Event) smtptest.Action {
+		if e.Stage == smtptest.Dot || e.Stage == smtptest.Rcpt {
+			time.Sleep(pause / 2)
+		}
+		return smtptest.Action{}
+	}})
+	s := newSite(t, append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", c.connections))...)
+	s.fill(c.readers)
+
+	var frozen []*exec.Cmd
+	for n := range accidents {
 		cmd := s.command("outbox", "drain")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// In the middle of sending, never twice at the same place.
-		wanted := (kill + 1) * readers / (kills + 1)
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		for running := true; running && len(srv.Mails()) < wanted; {
-			select {
-			case err := <-ended:
-				t.Fatalf("drain ended by itself before kill %d: %v", kill+1, err)
-			case <-time.After(time.Millisecond):
+		freeze := n%max(1, accidents/max(1, c.freezes)) == 0 && len(frozen) < c.freezes
+		moment := time.Duration(random.Int64N(int64(180 * time.Millisecond)))
+		if freeze {
+			for before := len(srv.Mails()); len(srv.Mails()) == before; { // it must hold something
+				time.Sleep(time.Millisecond)
 			}
+			moment /= 4
 		}
-		if err := cmd.Process.Kill(); err != nil {
+		time.Sleep(moment)
+		if freeze {
+			s.freeze(cmd)
+			frozen = append(frozen, cmd)
+			time.Sleep(21 * time.Second) // a worker silent for 20 s is given up
+		} else if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		<-ended
-		if c := s.counts(); c["accepted"] == readers {
-			t.Fatalf("kill %d came too late: everything was sent", kill+1)
+		if !freeze {
+			_ = cmd.Wait() // killed: nothing else can be said of it
+		}
+		s.counts()
+	}
+	if got := s.counts(); c.kills > 0 && got["accepted"] == c.readers {
+		t.Fatal("the accidents came too late: everything was sent before the last")
+	}
+	// The next drain takes over from all of them; then those that were frozen go on, and must notice.
+	s.run("outbox", "drain")
+	for _, cmd := range frozen {
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("a drain that was frozen ended with %v", err)
 		}
 	}
 	s.run("outbox", "drain")
-	if c := s.counts(); c["accepted"] != readers {
-		t.Errorf("after %d kills: %v, want all %d accepted", kills, c, readers)
+	if got := s.counts(); got["accepted"] != c.readers {
+		t.Errorf("after %d accidents: %v, want all %d accepted", accidents, got, c.readers)
 	}
 
 	got := map[string]int{}
 	for _, m := range srv.Mails() {
 		got[m.To]++
 	}
-	for i := range readers {
+	for i := range c.readers {
 		if to := fmt.Sprintf("reader%d@example.net", i); got[to] == 0 {
 			t.Errorf("%s got nothing", to)
 		}
 	}
-	repeats := len(srv.Mails()) - readers
-	if repeats < 0 || repeats > kills*connections {
-		t.Errorf("%d mails were sent twice, want at most one a connection and kill, %d", repeats, kills*connections)
+	repeats := len(srv.Mails()) - c.readers
+	if repeats < 0 || repeats > accidents*c.connections {
+		t.Errorf("%d mails were sent twice, want at most one a connection and accident, %d", repeats, accidents*c.connections)
 	}
-	if ids := srv.MessageIDs(); len(ids) != readers {
-		t.Errorf("%d different Message-IDs, want %d: a repeat must be the same message", len(ids), readers)
+	if ids := srv.MessageIDs(); len(ids) != c.readers {
+		t.Errorf("%d different Message-IDs, want %d: a repeat must be the same message", len(ids), c.readers)
 	}
-	t.Logf("%d mails sent twice in %d kills", repeats, kills)
+	t.Logf("%d mails sent twice in %d kills and %d freezes", repeats, c.kills, c.freezes)
 }

@@ -48,12 +48,12 @@ func (l *ledger) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(readyDesc, flag(l.e.feeds.Ready()))
+	gauge(readyDesc, oneIf(l.e.feeds.Ready()))
 	up := l.collect(ctx, gauge)
 	if up != nil {
 		l.e.log.Warn("metrics incomplete", "err", up)
 	}
-	gauge(failedDesc, flag(up == nil))
+	gauge(failedDesc, oneIf(up == nil))
 }
 
 func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) error {
@@ -86,7 +86,7 @@ func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float
 	if err != nil {
 		return err
 	}
-	gauge(pausedDesc, flag(paused != ""))
+	gauge(pausedDesc, oneIf(paused != ""))
 	return nil
 }
 
@@ -109,13 +109,13 @@ func (l *ledger) collectReturned(ctx context.Context, gauge func(*prometheus.Des
 	}
 	now := time.Now()
 	for _, p := range providers {
-		gauge(openDesc, flag(!p.Opened.IsZero()), p.Name)
+		gauge(openDesc, oneIf(!p.Opened.IsZero()), p.Name)
 		gauge(perHourDesc, p.Limit(now), p.Name)
 	}
 	return nil
 }
 
-func flag(b bool) float64 {
+func oneIf(b bool) float64 {
 	if b {
 		return 1
 	}
