@@ -14,6 +14,7 @@ import (
 
 	"zonewire"
 	"zonewire/internal/address"
+	"zonewire/store"
 )
 
 // newDigest is "zonewire digest".
@@ -32,10 +33,25 @@ type digestView struct {
 	Items      int            `json:"items"`
 	Recipients int            `json:"recipients"`
 	Counts     map[string]int `json:"counts"`
+	// Expired lists the first of those whose time ran out, only in digest show.
+	Expired []expiredView `json:"expired,omitempty"`
 }
 
+// expiredView is a delivery that was tried until 48 hours after its slot.
+type expiredView struct {
+	ID       int64  `json:"id"`
+	Email    string `json:"email"`
+	Attempts int    `json:"attempts"`
+	Reply    string `json:"reply"`
+}
+
+const expiredShown = 20
+
 func viewDigest(d zonewire.Digest) digestView {
-	return digestView{d.ID, d.List, stamp(d.Slot), string(d.State), d.Reason, d.Items, d.Recipients, viewCounts(d.Counts)}
+	return digestView{
+		ID: d.ID, List: d.List, Slot: stamp(d.Slot), State: string(d.State), Reason: d.Reason, Items: d.Items,
+		Recipients: d.Recipients, Counts: viewCounts(d.Counts),
+	}
 }
 
 func viewCounts(c zonewire.Counts) map[string]int {
@@ -323,10 +339,25 @@ func newDigestShow(a *app) *cobra.Command {
 						fields = append(fields, field{"  " + s.String(), strconv.Itoa(d.Counts[s])})
 					}
 				}
-				if sum := d.Counts.Sum(); sum != d.Recipients {
-					return errors.Join(a.out.record(viewDigest(d), fields...), fmt.Errorf("digest %d: %d deliveries for %d recipients: the ledger does not sum", d.ID, sum, d.Recipients))
+				view := viewDigest(d)
+				if d.Counts[zonewire.Expired] > 0 {
+					lost, err := db.Deliveries(cmd.Context(), store.DeliveryQuery{Digest: d.ID, State: zonewire.Expired.String(), Limit: expiredShown})
+					if err != nil {
+						return err
+					}
+					for _, x := range lost {
+						view.Expired = append(view.Expired, expiredView{x.ID, x.Email, x.Attempts, replyText(x)})
+						fields = append(fields, field{"expired " + strconv.FormatInt(x.ID, 10), x.Email + ": " + replyText(x)})
+					}
+					if more := d.Counts[zonewire.Expired] - len(lost); more > 0 {
+						fields = append(fields, field{"expired …", fmt.Sprintf("and %d more: `zonewire outbox ls --digest %d --state expired`", more, d.ID)})
+					}
 				}
-				return a.out.record(viewDigest(d), fields...)
+				err = a.out.record(view, fields...)
+				if sum := d.Counts.Sum(); sum != d.Recipients {
+					err = errors.Join(err, fmt.Errorf("digest %d: %d deliveries for %d recipients: the ledger does not sum", d.ID, sum, d.Recipients))
+				}
+				return err
 			})
 		},
 	}
