@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -167,7 +168,15 @@ sent by one of them. What is deferred is tried again by the daemon, or by a late
 				if what == "" {
 					what = "nothing is due"
 				}
-				return errors.Join(err, a.out.say(view, "%s, in %s", what, took.Round(time.Millisecond)))
+				held, heldErr := e.db.Due(cmd.Context(), time.Now())
+				if held > 0 && err == nil {
+					if counts.Sum() == 0 {
+						what = "nothing may go now"
+					}
+					view["held"] = held
+					what += fmt.Sprintf(", %d held back for providers that refuse us (see `zonewire outbox ls --by provider`)", held)
+				}
+				return errors.Join(err, heldErr, a.out.say(view, "%s, in %s", what, took.Round(time.Millisecond)))
 			})
 		},
 	}
