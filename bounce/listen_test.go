@@ -3,10 +3,13 @@ package bounce_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"os"
 	"path/filepath"
@@ -65,8 +68,14 @@ func (s *sink) all() []zonewire.Bounce {
 // start runs a listener; stop ends it and waits for it. The test fails if the log holds an address.
 func start(t *testing.T, listen string, s *sink) (l *bounce.Listener, stop func()) {
 	t.Helper()
+	return startWith(t, bounce.Options{Listen: listen}, s)
+}
+
+func startWith(t *testing.T, opts bounce.Options, s *sink) (l *bounce.Listener, stop func()) {
+	t.Helper()
 	var log lockedBuffer
-	l, err := bounce.Listen(bounce.Options{Listen: listen, Domain: bounceDomain, Log: slog.New(slog.NewTextHandler(&log, nil))}, bounce.Reader{Secret: secret}, s)
+	opts.Domain, opts.Log = bounceDomain, slog.New(slog.NewTextHandler(&log, nil))
+	l, err := bounce.Listen(opts, bounce.Reader{Secret: secret}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +172,30 @@ func TestListenerTakesAMailOverLMTP(t *testing.T) {
 	stop()
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+func TestListenerTakesAMailOverTLS(t *testing.T) {
+	https := httptest.NewTLSServer(nil) // for its certificate, which is for example.com
+	defer https.Close()
+	trust := https.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	trust.ServerName = "example.com"
+	s := new(sink)
+	l, stop := startWith(t, bounce.Options{Listen: "127.0.0.1:0", TLS: &tls.Config{Certificates: https.TLS.Certificates}}, s)
+	c, err := smtp.DialStartTLS(l.Addr().String(), trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SendMail("", []string{ofNotice}, strings.NewReader(fixture(t, "garbage"))); err != nil {
+		t.Error(err)
+	}
+	if got := s.all(); len(got) != 1 || got[0].Job != (zonewire.JobRef{Kind: zonewire.NoticeJob, ID: 7}) {
+		t.Errorf("got %+v", got)
+	}
+	begun := time.Now()
+	if stop(); time.Since(begun) > 5*time.Second {
+		t.Errorf("stopping took %v: the connection was idle", time.Since(begun))
 	}
 }
 

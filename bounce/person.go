@@ -6,8 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-var absence = regexp.MustCompile(`(?i)^\s*(?:\W*auto(?:matic|mated)?[ -]?(?:reply|response|answer)|auto:|out of (?:the )?office|(?:i am |i'm )?(?:on vacation|away from)|vacation|absent?\b|absence|abwesen|automatische? antwort|` +
-	`r[ée]ponse automatique|respuesta autom|risposta automatica|自[动動](?:回[复復覆]|答[复復覆]|[应應]答)|休假|外出|不在[办辦]公室|自動(?:返信|応答)|不在(?:通知|のお知らせ)|자동 ?(?:회신|응답)|부재)`)
+// absence is how the subject of an automatic reply begins. That of a person's reply begins with Re.
+var absence = regexp.MustCompile(`(?i)^[\s\[(（【<*]*(?:` + strings.Join([]string{
+	`auto(?:matic|mated)?[ -]?(?:reply|response|answer)|auto:|out of (?:the )?office|(?:i am |i'm )?(?:on vacation|away from)|vacation|absent`,
+	`abwesen|automatische? antwort|r[ée]ponse automatique|absence|respuesta autom|risposta automatica`,
+	`自[动動](?:回[复復覆]|答[复復覆]|[应應]答)|休假|外出|不在[办辦]公室|自動(?:返信|応答)|不在(?:通知|のお知らせ)|자동 ?(?:회신|응답)|부재`,
+}, "|") + `)`)
 
 // automatic reports whether a machine wrote the mail: RFC 3834 section 5, and what came before it and beside it.
 //
@@ -37,10 +41,12 @@ func automatic(m *mail, toLeave bool) bool {
 }
 
 var (
-	leaveWord = regexp.MustCompile(`(?i)退[订訂]|取消[订訂][阅閱]|不再[订訂][阅閱]|unsubscribe|remove me\b`)
+	leaveWord = anyOf(`退[订訂]|取消[订訂][阅閱]|不再[订訂][阅閱]|unsubscribe|remove me\b`)
 	// stayWord turns the wish round, or makes it a question that a person should answer.
-	stayWord = regexp.MustCompile(`(?i)(?:不要|不想|不会|不必|不用|不是|没有?|沒有?|未|别|勿|误|誤|取消|恢复|撤销|为什么|為什麼|为何)[^，。,.!！\s]{0,6}(?:退[订訂]|取消[订訂][阅閱])|` +
-		`(?:not|n't|never|cancel) (?:\w+ ){0,3}unsubscribe|re-?subscribe|why\b[^.\n]{0,40}unsubscribe`)
+	stayWord = anyOf(
+		`(?:不要|不想|不会|不必|不用|不是|[没沒]有?|未|别|勿|[误誤]|取消|恢复|撤销|[为為]什[么麼]|为何)[^，。,.!！\s]{0,6}(?:退[订訂]|取消[订訂][阅閱])`,
+		`(?:not|n't|never|cancel) (?:\w+ ){0,3}unsubscribe|re-?subscribe|why\b[^.\n]{0,40}unsubscribe`,
+	)
 	replyPrefix = regexp.MustCompile(`(?i)^\s*(?:re|aw|sv|fwd?|wg|回复|回覆|答复|答覆|转发|轉寄)\s*[:：]`)
 )
 
@@ -68,8 +74,12 @@ func asksToLeave(m *mail) bool {
 }
 
 // quoteBegins is the line with which mail clients begin what they quote.
-var quoteBegins = regexp.MustCompile(`(?i)^(?:-{2,}.*(?:original|forwarded|原始|原邮件|转发|轉寄|回复的邮件|nachricht|message).*|_{10,}|\*?(?:from|sent|发件人|寄件者|寄件人|发送时间|von|de|差出人)\*?\s*[:：].*|` +
-	`on .{4,200}wrote\s*:|(?:at|am|le|el|在|于)\b?.{4,200}(?:wrote|写道|寫道|schrieb.*|a écrit|escribió)\s*[:：].*|.{0,200}(?:写道|寫道|wrote)\s*[:：]|--|发自我的.*|sent from my .*)$`)
+var quoteBegins = regexp.MustCompile(`(?i)^(?:` + strings.Join([]string{
+	`-{2,}.*(?:original|forwarded|原始|原邮件|转发|轉寄|回复的邮件|nachricht|message).*|_{10,}|--`,
+	`\*?(?:from|sent|发件人|寄件者|寄件人|发送时间|von|de|差出人)\*?\s*[:：].*`,
+	`.{0,200}(?:wrote|写道|寫道|schrieb|a écrit|escribió|のメール).{0,100}[:：]`,
+	`发自我的.*|sent from my .*`,
+}, "|") + `)$`)
 
 // ownLines are a person's first own lines, up to the quote or the signature.
 func ownLines(words string) []string {

@@ -2,38 +2,50 @@ package bounce
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"zonewire"
 )
 
+// anyOf finds any of the patterns, in any case.
+func anyOf(patterns ...string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)` + strings.Join(patterns, "|"))
+}
+
 // Words by which old servers and Chinese providers say that a mail did not arrive, or not yet.
 var (
-	failureWords = regexp.MustCompile(`(?i)undeliver|not be delivered|n't be delivered|not delivered|non-?delivery|delivery (?:to the following .{0,40})?(?:has )?fail|` +
-		`delivery status notification|delivery problem|delivery error|returned mail|returned to sender|returning (?:your )?m(?:ail|essage)|failure notice|fail(?:ed|ure) (?:to )?deliver|` +
-		`mail(?:er)? (?:delivery )?(?:system )?error|(?:could|can)(?:n't| ?not) (?:deliver|send|be sent)|unable to deliver|wasn't able to deliver|did not reach|permanent (?:fatal )?error|` +
-		`address not found|user unknown|unknown user|no such user|nicht zugestellt|unzustellbar|non remis|no se ha podido entregar|` +
-		`退信|退件|退回|投[递遞]失[败敗]|[递遞]送失[败敗]|[传傳]送失[败敗]|[发發]送失[败敗]|[无無]法(?:投[递遞]|送[达達]|[传傳]送|[传傳][递遞]|[发發]送)|未能(?:投[递遞]|送[达達]|[发發]送)|` +
-		`配信(?:不能|エラー|できません)|送信できません|届けられません`)
-	delayWords = regexp.MustCompile(`(?i)warning message only|not need to resend|has not yet been delivered|will (?:keep|continue) (?:on )?try|will be retried|still being retried|delivery (?:is |has been )?delayed|message delayed|\(delay\)|` +
-		`延[迟遲](?:投[递遞]|通知)|[继繼][续續][尝嘗][试試]|[暂暫][时時](?:[无無]法|未能)投[递遞]|不需要重新[发發]送|[无無]需重[发發]`)
+	failureWords = anyOf(
+		`undeliver|non-?delivery|(?:not|not be|n't be) delivered|did not reach|returned (?:mail|to sender)`,
+		`delivery (?:to the following .{0,40})?(?:has )?fail|delivery (?:problem|error)|delivery status notification`,
+		`returning (?:your )?m(?:ail|essage)|failure notice|fail(?:ed|ure) (?:to )?deliver`,
+		`(?:could|can)(?:n't| ?not) (?:deliver|send|be sent)|unable to deliver|wasn't able to deliver`,
+		`mail(?:er)? (?:delivery )?(?:system )?error|permanent (?:fatal )?error|address not found|unknown user|no such user|user unknown`,
+		`nicht zugestellt|unzustellbar|non remis|no se ha podido entregar`,
+		`退信|退件|退回|(?:投[递遞]|[递遞]送|[传傳]送|[发發]送)失[败敗]`,
+		`(?:[无無]法|未能)(?:投[递遞]|送[达達]|[传傳]送|[传傳][递遞]|[发發]送)`,
+		`配信(?:不能|エラー|できません)|送信できません|届けられません`,
+	)
+	delayWords = anyOf(
+		`warning message only|not need to resend|has not yet been delivered|will (?:keep|continue) (?:on )?try`,
+		`will be retried|still being retried|delivery (?:is |has been )?delayed|message delayed|\(delay\)`,
+		`延[迟遲](?:投[递遞]|通知)|[继繼][续續][尝嘗][试試]|[暂暫][时時](?:[无無]法|未能)投[递遞]|(?:不需要|[无無]需)重新?[发發]`,
+	)
 	// A line that begins the copy of the original. Sendmail's "original message was received" is none.
-	originalLine = regexp.MustCompile(`(?im)^[ \t]*(?:-{2,}.*(?:copy of (?:the|your)|message follows|header follows|original message|原始?[邮郵]件|原信|[邮郵]件原文).*|(?:original message headers|原始邮件头|原邮件内容).*|unsent message below.*)$`)
+	originalLine = regexp.MustCompile(`(?im)^[ \t]*(?:` + strings.Join([]string{
+		`-{2,}.*(?:copy of (?:the|your)|message follows|header follows|original message|原始?[邮郵]件|原信|[邮郵]件原文)`,
+		`original message headers|unsent message below|原始邮件头|原邮件内容`,
+	}, "|") + `).*$`)
 )
 
 // daemons are the local parts, without dots and dashes, that no person writes from.
-var daemons = []string{"mailerdaemon", "postmaster", "maildaemon", "mdaemon", "mailsystem", "mailadmin", "mailerror", "bounce", "bounces", "microsoftexchange"}
+var daemons = []string{"mailerdaemon", "postmaster", "maildaemon", "mdaemon", "mailsystem", "mailerror", "bounce", "bounces"}
 
 func (m *mail) fromDaemon() bool {
 	local := strings.ToLower(localPart(m.from))
 	local = strings.NewReplacer(".", "", "-", "", "_", "").Replace(local)
-	for _, d := range daemons {
-		if local == d || d == "microsoftexchange" && strings.HasPrefix(local, d) { // Exchange adds 32 hexadecimal digits
-			return true
-		}
-	}
-	return false
+	return slices.Contains(daemons, local) || strings.HasPrefix(local, "microsoftexchange") // and 32 hexadecimal digits
 }
 
 // plainBounce reads a bounce that was written for people. A null sender alone is none: absences have it as well
@@ -76,8 +88,8 @@ func beforeOriginal(words string) string {
 }
 
 var (
-	loneAddress = regexp.MustCompile(`(?m)^[ \t]*<?(` + anyAddress.String() + `)>?[ \t]*(?:[:：]|\r?$|\()`)
-	namedAs     = regexp.MustCompile(`(?i)(?:recipient|rcpt to|收件人|收信人|收件[地邮]址|to)(?:的?地址|的?邮箱)?[ \t]*(?:address)?[ \t]*[:：]?\s*[^\n@:：]{0,60}?(` + anyAddress.String() + `)`)
+	loneAddress = regexp.MustCompile(`(?m)^[ \t]*<?(` + anyAddress.String() + `)>?[ \t]*(?:[:：(]|$)`)
+	namedAs     = regexp.MustCompile(`(?i)(?:recipient|rcpt to|收[件信]人|\bto\b)[^\n@:：]{0,20}[:：]?\s*[^\n@:：]{0,60}?(` + anyAddress.String() + `)`)
 )
 
 // refused finds the one recipient in the text: alone on its line, as qmail, Postfix, Sendmail and Exim write it; named
@@ -101,8 +113,9 @@ var (
 	// A reply code counts only where a reply can be: followed by a status, or at the head of something. A text is full
 	// of numbers.
 	codeAndStatus = regexp.MustCompile(`(?m)(?:^|[^\w.\-/#=])([45][0-7]\d)[ \-]+[#(\[]?([45]\.\d{1,3}\.\d{1,3})\b`)
-	codeAlone     = regexp.MustCompile(`(?im)(?:^[ \t]*|[:：，。、；;"'“(\[>]\s*|(?:said|error|code|returned|responded|reply|返回|代码|[错錯][误誤])\s*)([45][0-7]\d)(?:[ \-]+|\s*[:：,]\s*)[^\s\d.]`)
-	statusAlone   = regexp.MustCompile(`(?m)(?:^|[\s#(\[:：])([45]\.\d{1,3}\.\d{1,3})(?:[\s)\],;:：]|\.?$)`)
+	codeAlone     = regexp.MustCompile(`(?im)(?:^[ \t]*|[:：，。、；;"'“(\[>]\s*|(?:said|error|code|returned|responded|reply|返回|代码|[错錯][误誤])\s*)` +
+		`([45][0-7]\d)(?:[ \-]+|\s*[:：,]\s*)[^\s\d.]`)
+	statusAlone = regexp.MustCompile(`(?m)(?:^|[\s#(\[:：])([45]\.\d{1,3}\.\d{1,3})(?:[\s)\],;:：]|\.?$)`)
 )
 
 // reply finds what a server answered in a text around it: code, status and words. Its text begins behind the code, as

@@ -50,7 +50,11 @@ func deliveryStatus(m *mail, text string) (zonewire.Bounce, bool) {
 		switch {
 		case strings.HasPrefix(action, "fail"):
 			failed = append(failed, who...)
-			if b := failure(m, block).bounce(); best.Kind == "" || milder(b.Judgement, best.Judgement) {
+			b := failure(m, block).bounce()
+			if who[0] != "" && !strings.EqualFold(who[0], who[1]) {
+				b.Judgement.Sure = false // our recipient's mail is forwarded, and the end of that way is dead
+			}
+			if best.Kind == "" || milder(b.Judgement, best.Judgement) {
 				best = b
 			}
 		case strings.HasPrefix(action, "delay"):
@@ -94,7 +98,8 @@ var (
 // typed is the address of a field such as "rfc822; a@b.example", without its type and with the characters that
 // RFC 6533 section 3 has to escape.
 func typed(field string) string {
-	s := strings.Trim(strings.TrimSpace(addressType.ReplaceAllString(field, "")), "<>")
+	s, _, _ := strings.Cut(addressType.ReplaceAllString(field, ""), " ") // a comment may follow
+	s = strings.Trim(s, "<>")
 	return codePoint.ReplaceAllStringFunc(s, func(escaped string) string {
 		n, err := strconv.ParseInt(codePoint.FindStringSubmatch(escaped)[1], 16, 32)
 		if err != nil {
