@@ -56,6 +56,8 @@ type Mail struct {
 	Locale    string    `json:"locale"`
 	Digest    int64     `json:"digest,omitempty"`
 	Date      time.Time `json:"date"`
+	ListURL   string    `json:"list_url,omitempty"` // the list's page, with the key if the list is private
+	WebURL    string    `json:"web_url,omitempty"`  // the digest as a page, likewise; empty in a preview
 }
 
 // Variant is the mail that one audience of a digest gets. It never changes once stored: a withdrawal makes a new one.

@@ -88,6 +88,8 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 		Locale:    e.Locale,
 		Digest:    e.Digest,
 		Date:      e.Slot,
+		ListURL:   e.listURL(),
+		WebURL:    e.digestURL(),
 	}
 	if m.Subject, err = r.text("mail/digest.subject.txt", e.Locale, p.cut(cut{})); err != nil {
 		return zonewire.Mail{}, 0, err

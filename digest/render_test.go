@@ -147,6 +147,7 @@ func TestMailSaysWhoSendsItAndWhen(t *testing.T) {
 	want := zonewire.Mail{
 		Subject: "开发区早报 · 11月24日 · 16 条", From: e.From, Host: "zonewire.example", BaseURL: e.BaseURL,
 		List: "morning", ListTitle: "开发区早报", Locale: "zh-CN", Digest: 17, Date: e.Slot,
+		ListURL: e.BaseURL + "/lists/morning", WebURL: e.BaseURL + "/digests/17",
 	}
 	if diff := cmp.Diff(want, m); diff != "" {
 		t.Errorf("mail: -want +got:\n%s", diff)

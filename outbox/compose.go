@@ -1,16 +1,14 @@
 package outbox
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/mail"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	gomail "github.com/wneessen/go-mail"
 
 	"zonewire"
 )
@@ -23,6 +21,10 @@ type Composer struct {
 	Secret zonewire.Secret
 	// Address reads an address as a person spelt it. Required.
 	Address func(string) (zonewire.Address, error)
+	// BounceDomain is where returned mail and mails that leave a list are received; empty: nowhere.
+	BounceDomain string
+	// Sign adds the signatures to a complete message, anew at each try; nil: none. Safe for concurrent use.
+	Sign func(message []byte) ([]byte, error)
 }
 
 // Compose makes one reader's copy of a mail: [Composer.Prepare] and [Prepared.Compose] in one.
@@ -32,79 +34,6 @@ func (c Composer) Compose(m zonewire.Mail, job zonewire.Job, to zonewire.Address
 		return Envelope{}, err
 	}
 	return p.Compose(job, to)
-}
-
-func (c Composer) compose(m zonewire.Mail, job zonewire.Job, to zonewire.Address) (Envelope, error) {
-	if !wirePath(to.Wire) {
-		return Envelope{}, ErrAddress
-	}
-	from, err := mail.ParseAddress(m.From)
-	if err != nil || !wirePath(from.Address) {
-		return Envelope{}, fmt.Errorf("sender %q is no address", m.From)
-	}
-	if m.Date.IsZero() || m.Host == "" {
-		return Envelope{}, errors.New("mail has no date or no host")
-	}
-	token := ""
-	if job.Subscription != 0 {
-		token = c.Secret.Token(zonewire.PurposeUnsubscribe, job.Subscription)
-	} else if len(m.HTML) > 1 || len(m.Text) > 1 {
-		return Envelope{}, errors.New("mail has holes but its reader has no subscription")
-	}
-
-	id := c.Secret.MessageID(job, m.Host)
-	headers := []header{
-		{"Date", m.Date.Format("Mon, 02 Jan 2006 15:04:05 -0700")}, // RFC 5322 section 3.3
-		{"From", encodeAddress(from)},
-		{"To", "<" + to.Wire + ">"},
-		{"Message-ID", "<" + id + ">"},
-		{"Subject", encodeText(m.Subject)},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5
-		{"X-Auto-Response-Suppress", "All"},  // the same for Exchange
-	}
-	if m.ReplyTo != "" {
-		reply, err := mail.ParseAddress(m.ReplyTo)
-		if err != nil {
-			return Envelope{}, fmt.Errorf("reply address %q is no address", m.ReplyTo)
-		}
-		headers = append(headers, header{"Reply-To", encodeAddress(reply)})
-	}
-	if m.List != "" {
-		// No phrase before the identifier: filters and their authors compare the whole header (RFC 2919 section 3).
-		headers = append(headers, header{"List-Id", "<" + m.List + ".list." + m.Host + ">"}, header{"Precedence", "bulk"})
-	}
-	if token != "" {
-		headers = append(headers,
-			header{"List-Unsubscribe", "<" + m.BaseURL + "/unsubscribe/" + token + ">"},
-			header{"List-Unsubscribe-Post", "List-Unsubscribe=One-Click"}) // RFC 8058 section 3.1
-	}
-
-	msg := gomail.NewMsg(
-		gomail.WithCharset(gomail.CharsetUTF8),
-		gomail.WithEncoding(gomail.EncodingB64), // quoted-printable doubles Chinese text
-		gomail.WithBoundary(c.Secret.Boundary(id)),
-		gomail.WithNoDefaultUserAgent(),
-	)
-	for _, h := range headers {
-		if err := h.valid(); err != nil {
-			return Envelope{}, err
-		}
-		msg.SetGenHeader(gomail.Header(h.name), h.value)
-	}
-	msg.SetBodyString(gomail.TypeTextPlain, canonical(m.Text, token))
-	msg.AddAlternativeString(gomail.TypeTextHTML, canonical(m.HTML, token))
-
-	var b bytes.Buffer
-	if _, err := msg.WriteTo(&b); err != nil {
-		return Envelope{}, fmt.Errorf("compose mail: %w", err)
-	}
-	return Envelope{From: from.Address, To: to.Wire, Message: b.Bytes()}, nil
-}
-
-// canonical joins the chunks and gives them the line ends that text has on the wire (RFC 2046 section 4.1.1).
-func canonical(chunks []string, token string) string {
-	s := strings.ReplaceAll(strings.Join(chunks, token), "\r\n", "\n")
-	return strings.ReplaceAll(s, "\n", "\r\n")
 }
 
 type header struct{ name, value string }
@@ -123,6 +52,43 @@ func (h header) valid() error {
 		}
 	}
 	return nil
+}
+
+// goalLength is the longest line of a header that RFC 5322 section 2.1.1 likes.
+const goalLength = 78
+
+// appendHeader writes a header of words that may stand on lines of their own.
+func appendHeader(b []byte, name string, words ...string) []byte {
+	b = append(append(b, name...), ':')
+	used := len(name) + 1
+	for _, word := range words {
+		if used+1+len(word) > goalLength {
+			b = append(b, "\r\n"...)
+			used = 0
+		}
+		b = append(append(b, ' '), word...)
+		used += 1 + len(word)
+	}
+	return append(b, "\r\n"...)
+}
+
+// mailto is the URI of an address (RFC 6068), with a subject if there is one.
+func mailto(address, subject string) string {
+	uri := "mailto:" + strings.NewReplacer("&", "%26", "=", "%3D").Replace(url.PathEscape(address))
+	if subject != "" {
+		uri += "?subject=" + subject
+	}
+	return uri
+}
+
+// wireWord reports whether s can stand in a header as a part of one word.
+func wireWord(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == '<' || s[i] == '>' {
+			return false
+		}
+	}
+	return len(s) <= 800
 }
 
 // wordLength is the longest word that go-mail puts on the line of the name Subject. With a longer one it leaves that
@@ -186,10 +152,5 @@ func wirePath(a string) bool {
 	if at < 1 || at == len(a)-1 || len(a) > 254 {
 		return false
 	}
-	for i := range len(a) {
-		if a[i] <= ' ' || a[i] > '~' || a[i] == '<' || a[i] == '>' {
-			return false
-		}
-	}
-	return true
+	return wireWord(a)
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/mail"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +53,8 @@ func zhMail() zonewire.Mail {
 		Locale:    zonewire.LocaleZH,
 		Digest:    7,
 		Date:      time.Date(2026, 3, 2, 8, 0, 0, 0, zonewire.Shanghai),
+		ListURL:   "https://news.example.com/lists/morning",
+		WebURL:    "https://news.example.com/digests/7",
 	}
 }
 
@@ -60,6 +64,7 @@ func enMail() zonewire.Mail {
 	m.HTML = []string{"<!DOCTYPE html>\n<html lang=\"en\"><body><p>Today</p>\n<a href=\"https://news.example.com/unsubscribe/", "\">Leave</a></body></html>\n"}
 	m.Text = []string{"Today\n\nLeave: https://news.example.com/unsubscribe/", "\n"}
 	m.From, m.ReplyTo, m.Locale = "Zone News <news@example.com>", "", zonewire.LocaleEN
+	m.ListURL, m.WebURL = "", "" // as stored before mails held them
 	return m
 }
 
@@ -125,32 +130,162 @@ func TestComposeGolden(t *testing.T) {
 func TestComposeFillsTheReadersOwnLinks(t *testing.T) {
 	m, job := zhMail(), digestJob()
 	token := secret.Token(zonewire.PurposeUnsubscribe, job.Subscription)
-	msg, err := mail.ReadMessage(bytes.NewReader(compose(t, m, job).Message))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{
-		"List-Unsubscribe":         "<https://news.example.com/unsubscribe/" + token + ">",
-		"List-Unsubscribe-Post":    "List-Unsubscribe=One-Click",
-		"List-Id":                  "<morning.list.news.example.com>",
-		"Precedence":               "bulk",
-		"Auto-Submitted":           "auto-generated",
-		"X-Auto-Response-Suppress": "All",
-		"Message-Id":               "<" + secret.MessageID(job, m.Host) + ">",
-		"User-Agent":               "",
-		"X-Mailer":                 "",
-		"Bcc":                      "",
-	}
-	for name, value := range want {
-		if got := msg.Header.Get(name); got != value {
-			t.Errorf("%s: %q, want %q", name, got, value)
-		}
-	}
-	for kind, body := range parts(t, msg) {
+	for kind, body := range parts(t, read(t, compose(t, m, job))) {
 		if !strings.Contains(body, "/unsubscribe/"+token) {
 			t.Errorf("%s part lacks the reader's link:\n%s", kind, body)
 		}
 	}
+}
+
+func TestComposeWritesTheHeadersOfAList(t *testing.T) {
+	sender := "zw" + secret.Fingerprint()[:10]
+	token := secret.Token(zonewire.PurposeUnsubscribe, 33)
+	digest := map[string]string{
+		"To":                       "<reader@example.net>",
+		"Message-Id":               "<" + secret.MessageID(digestJob(), "news.example.com") + ">",
+		"Reply-To":                 "=?UTF-8?b?57yW6L6R6YOo?= <desk@example.com>",
+		"List-Id":                  "<morning.list.news.example.com>",
+		"List-Unsubscribe":         "<https://news.example.com/unsubscribe/" + token + ">",
+		"List-Unsubscribe-Post":    "List-Unsubscribe=One-Click",
+		"List-Help":                "<mailto:desk@example.com?subject=help>",
+		"List-Owner":               "<mailto:desk@example.com>",
+		"List-Archive":             "<https://news.example.com/lists/morning>",
+		"Archived-At":              "<https://news.example.com/digests/7>",
+		"Feedback-Id":              "d7:morning:digest:" + sender,
+		"Precedence":               "bulk",
+		"Auto-Submitted":           "auto-generated",
+		"X-Auto-Response-Suppress": "All",
+		"User-Agent":               "",
+		"X-Mailer":                 "",
+		"Bcc":                      "",
+	}
+	notice := func(m *zonewire.Mail, j *zonewire.Job) {
+		m.HTML, m.Text = []string{"<p>x</p>\n"}, []string{"x\n"}
+		j.Kind, j.Digest, j.Subscription = zonewire.NoticeJob, 0, 0
+	}
+	bare := map[string]string{ // of a notice
+		"Message-Id":            "<" + secret.MessageID(zonewire.Job{Kind: zonewire.NoticeJob, ID: 41, Subscriber: 12}, "news.example.com") + ">",
+		"List-Unsubscribe":      "",
+		"List-Unsubscribe-Post": "",
+		"List-Help":             "",
+		"List-Owner":            "",
+		"List-Archive":          "",
+		"Archived-At":           "",
+		"Feedback-Id":           "",
+	}
+	tests := []struct {
+		name   string
+		edit   func(*zonewire.Mail, *zonewire.Job)
+		domain string // where returned mail is received
+		from   string // of the envelope
+		want   map[string]string
+	}{
+		{"a digest", func(*zonewire.Mail, *zonewire.Job) {}, "", "news@example.com", nil},
+		{"a digest of a private list", func(m *zonewire.Mail, _ *zonewire.Job) {
+			m.ListURL += "?key=k-secret"
+			m.WebURL += "?key=k-secret"
+		}, "", "news@example.com", map[string]string{
+			"List-Archive": "<https://news.example.com/lists/morning?key=k-secret>",
+			"Archived-At":  "<https://news.example.com/digests/7?key=k-secret>",
+		}},
+		{"a digest stored before mails held their pages", func(m *zonewire.Mail, _ *zonewire.Job) {
+			m.ListURL, m.WebURL = "", ""
+		}, "", "news@example.com", map[string]string{"List-Archive": "", "Archived-At": ""}},
+		{"a digest without an address for replies", func(m *zonewire.Mail, _ *zonewire.Job) {
+			m.ReplyTo = ""
+		}, "", "news@example.com", map[string]string{
+			"Reply-To": "", "List-Help": "<mailto:news@example.com?subject=help>", "List-Owner": "<mailto:news@example.com>",
+		}},
+		{"an address that a URI must escape", func(m *zonewire.Mail, _ *zonewire.Job) {
+			m.ReplyTo = "a&b%c=d?e+f@example.com"
+		}, "", "news@example.com", map[string]string{
+			"Reply-To":  "<a&b%c=d?e+f@example.com>",
+			"List-Help": "<mailto:a%26b%25c%3Dd%3Fe+f@example.com?subject=help>", "List-Owner": "<mailto:a%26b%25c%3Dd%3Fe+f@example.com>",
+		}},
+		{"a digest where returned mail is received", func(*zonewire.Mail, *zonewire.Job) {}, "bounce.example.com",
+			secret.ReturnPath(zonewire.JobRef{Kind: zonewire.DigestJob, ID: 41}) + "@bounce.example.com",
+			map[string]string{"List-Unsubscribe": "<https://news.example.com/unsubscribe/" + token + ">, <mailto:" +
+				secret.LeaveAddress(33) + "@bounce.example.com?subject=unsubscribe>"}},
+		{"a notice where returned mail is received", func(m *zonewire.Mail, j *zonewire.Job) {
+			notice(m, j)
+			m.List = ""
+		}, "bounce.example.com", secret.ReturnPath(zonewire.JobRef{Kind: zonewire.NoticeJob, ID: 41}) + "@bounce.example.com",
+			with(bare, map[string]string{"List-Id": "", "Precedence": ""})},
+		{"a test of a digest is a notice", notice, "", "news@example.com", bare},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m, job := zhMail(), digestJob()
+			tt.edit(&m, &job)
+			c := composer
+			c.BounceDomain = tt.domain
+			e, err := c.Compose(m, job, zonewire.Address{Wire: job.Email})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.From != tt.from || e.To != job.Email {
+				t.Errorf("envelope from %q to %q, want from %q", e.From, e.To, tt.from)
+			}
+			checkMessage(t, e.Message, m)
+			head, _, _ := bytes.Cut(e.Message, []byte("\r\n\r\n"))
+			for line := range strings.SplitSeq(string(head), "\r\n") {
+				if len(line) > 78 && strings.Contains(strings.TrimSpace(line), " ") {
+					t.Errorf("line of %d characters could be folded: %s", len(line), line)
+				}
+			}
+			got := read(t, e).Header
+			for name, value := range with(digest, tt.want) {
+				if got.Get(name) != value || len(got[name]) > 1 {
+					t.Errorf("%s: %q, want %q", name, got[name], value)
+				}
+			}
+			job.Attempts, job.Claim, job.Losses = 3, 99, 2
+			if again, err := c.Compose(m, job, zonewire.Address{Wire: job.Email}); err != nil || again.From != e.From || !bytes.Equal(again.Message, e.Message) {
+				t.Errorf("a retry is another mail: from %q, %v\n%s", again.From, err, again.Message)
+			}
+		})
+	}
+	if len(sender) < 5 || len(sender) > 15 {
+		t.Errorf("sender id %q has not 5 to 15 characters", sender)
+	}
+}
+
+// with is base and what over says otherwise.
+func with(base, over map[string]string) map[string]string {
+	all := maps.Clone(base)
+	maps.Copy(all, over)
+	return all
+}
+
+func read(t *testing.T, e outbox.Envelope) *mail.Message {
+	t.Helper()
+	msg, err := mail.ReadMessage(bytes.NewReader(e.Message))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}
+
+func TestCopiesOfAMailDifferInTheirReaderOnly(t *testing.T) {
+	p, err := composer.Prepare(zhMail())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for id := int64(1); id < 40_000; id += 1111 { // tokens of four lengths
+		wg.Go(func() {
+			job := zonewire.Job{ID: id, Digest: 7, Subscriber: id, Subscription: id, Email: fmt.Sprintf("reader%d@example.net", id)}
+			got, err := p.Compose(job, zonewire.Address{Wire: job.Email})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if want := compose(t, zhMail(), job); !bytes.Equal(got.Message, want.Message) || got.From != want.From || got.To != want.To {
+				t.Errorf("copy of %d differs from one made by itself:\n%s", id, cmp.Diff(string(want.Message), string(got.Message)))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestComposeRefuses(t *testing.T) {
@@ -172,6 +307,9 @@ func TestComposeRefuses(t *testing.T) {
 		{"a host with a line break", func(m *zonewire.Mail) { m.Host = "a\r\nBcc: x" }, nil, "a@example.net", false},
 		{"a base URL beyond ASCII", func(m *zonewire.Mail) { m.BaseURL = "https://新闻.example" }, nil, "a@example.net", false},
 		{"a base URL too long for a line", func(m *zonewire.Mail) { m.BaseURL = "https://" + strings.Repeat("a", 1000) }, nil, "a@example.net", false},
+		{"a base URL with a space", func(m *zonewire.Mail) { m.BaseURL = "https://news.example.com/a b" }, nil, "a@example.net", false},
+		{"a page that ends its brackets", func(m *zonewire.Mail) { m.ListURL = "https://news.example.com/>" }, nil, "a@example.net", false},
+		{"a digest's page beyond ASCII", func(m *zonewire.Mail) { m.WebURL = "https://news.example.com/新闻" }, nil, "a@example.net", false},
 		{"a mail without a date", func(m *zonewire.Mail) { m.Date = time.Time{} }, nil, "a@example.net", false},
 		{"holes without a subscription", nil, func(j *zonewire.Job) { j.Subscription = 0 }, "a@example.net", false},
 	}
