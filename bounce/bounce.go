@@ -14,7 +14,7 @@
 //
 // Anyone can write anything into a mail. It is about a mail or a subscription of ours only if it carries a text that no
 // one could make without the secret: the address that a mail was sent from or to, or a Message-ID. Addresses of people
-// prove nothing and are only handed on.
+// prove nothing: of a file they are handed on, for whoever vouches for it; what a stranger sent is kept for a person.
 //
 // Whose fault a refusal is says package provider.
 package bounce

@@ -299,6 +299,10 @@ func (s *session) Data(r io.Reader) error {
 		return errLater
 	}
 	b := s.reader.parse(raw, s.to, s.nullSender)
+	if b.Job.ID == 0 && (b.Kind == zonewire.BounceReport || b.Kind == zonewire.BounceComplaint) {
+		// Anyone can write to postmaster that a reader is gone. Without proof it is for a person to judge.
+		b = zonewire.Bounce{Kind: zonewire.BounceUnknown, Text: b.Text, Hash: b.Hash, Raw: raw[:min(len(raw), maxRaw)]}
+	}
 	if err := s.sink.Record(s.work, b); err != nil {
 		s.opts.Log.Error("record a returned mail", "error", err)
 		return errLater

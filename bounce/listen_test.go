@@ -306,6 +306,20 @@ func TestListenerKnowsTheEnvelopesSender(t *testing.T) {
 	}
 }
 
+func TestListenerBelievesNoReportWithoutProof(t *testing.T) {
+	s := new(sink)
+	l, _ := start(t, "127.0.0.1:0", s)
+	talk(t, l, "EHLO a", "MAIL FROM:<>", "RCPT TO:<postmaster@"+bounceDomain+">", "DATA", fixture(t, "forged-tokens")+"\r\n.",
+		"MAIL FROM:<>", "RCPT TO:<abuse@"+bounceDomain+">", "DATA", fixture(t, "complaint-with-the-original")+"\r\n.")
+	got := s.all()
+	if len(got) != 2 || got[0].Kind != zonewire.BounceUnknown || got[0].Recipients != nil || len(got[0].Raw) == 0 {
+		t.Fatalf("got %+v, want the first kept for a person", got)
+	}
+	if got[1].Kind != zonewire.BounceComplaint || got[1].Job.ID != 41 {
+		t.Errorf("got %+v, want a complaint about delivery 41, which its copy of our mail proves", got[1])
+	}
+}
+
 func TestListenFails(t *testing.T) {
 	taken, _ := start(t, "127.0.0.1:0", new(sink))
 	dir := write(t, map[string]string{"file": "no socket"})
