@@ -49,6 +49,7 @@ type Bounce struct {
 	Status     string   // RFC 3463 code, such as 5.1.1
 	Code       int      // SMTP reply code
 	Text       string   // the server's words, one line
+	Reason     string   // the same without any address
 
 	// What it is about, by the strongest of the signs that it carries; all zero if none was found.
 	Job          JobRef

@@ -154,6 +154,7 @@ func (f refusal) bounce() zonewire.Bounce {
 		Status:    f.status,
 		Code:      f.code,
 		Text:      f.text,
+		Reason:    line(provider.Redact(f.text, f.recipient), maxText),
 	}
 }
 

@@ -182,7 +182,7 @@ func (about bounced) report(ctx context.Context, q querier, act zonewire.Act, b 
 	switch b.Judgement.Verdict {
 	case zonewire.VerdictPolicy, zonewire.VerdictRate:
 		// Behind a relay, reports are all that tells how a provider takes our mail.
-		_, err := observe(ctx, q, about.provider, zonewire.Answer{Verdict: b.Judgement.Verdict, Text: b.Text, Began: act.At}, act.At)
+		_, err := observe(ctx, q, about.provider, zonewire.Answer{Verdict: b.Judgement.Verdict, Text: b.Reason, Began: act.At}, act.At)
 		return "", err
 	}
 	return strike(ctx, q, act, about.struck)

@@ -13,7 +13,7 @@ import (
 // returned is a report that names a delivery.
 func returned(delivery int64, v zonewire.Verdict, sure bool) zonewire.Bounce {
 	return zonewire.Bounce{
-		Kind: zonewire.BounceReport, Judgement: zonewire.Judgement{Verdict: v, Sure: sure}, Status: "5.1.1", Code: 550, Text: "no such user",
+		Kind: zonewire.BounceReport, Judgement: zonewire.Judgement{Verdict: v, Sure: sure}, Status: "5.1.1", Code: 550, Text: "no <r@qq.com>", Reason: "no (address)",
 		Job: zonewire.JobRef{Kind: zonewire.DigestJob, ID: delivery}, Hash: fmt.Sprintf("report %d %s", delivery, v),
 	}
 }
@@ -106,7 +106,7 @@ func TestReportsSlowAProviderAsRepliesDo(t *testing.T) {
 		p.want(r, "active")
 	}
 	all := must[[]zonewire.Provider](t)(p.db.Providers(t.Context()))
-	if len(all) != 1 || all[0].Name != "qq.com" || all[0].Opened.IsZero() {
+	if len(all) != 1 || all[0].Name != "qq.com" || all[0].Opened.IsZero() || all[0].Reason != "no (address)" {
 		t.Errorf("%+v, want the breaker open after twelve reports that our content is refused", all)
 	}
 }
