@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,6 +243,19 @@ func TestUndeliveredSince(t *testing.T) {
 		must[int](t)(db.RetryDeliveries(t.Context(), at(day), d.ID, 0))
 		want("what is tried again does not either", day)
 	})
+}
+
+func TestTheWatchReadsOnlyRecentDeliveries(t *testing.T) {
+	db := openSQLite(t)
+	for _, text := range store.Queries() {
+		if strings.Contains(text, "CROSS JOIN delivery") {
+			if plan := explain(t, store.Writer(db), text); strings.Contains(plan, "SCAN d\n") || !strings.Contains(plan, "SEARCH d USING INDEX") {
+				t.Errorf("it reads all deliveries:\n%s", plan)
+			}
+			return
+		}
+	}
+	t.Error("no such query")
 }
 
 func TestArrivalsSince(t *testing.T) {

@@ -72,18 +72,21 @@ func checkPhrases(body string, phrases map[string]string) error {
 	return nil
 }
 
+// say gives a phrase with args in its %s and %d.
+func say(locale string, phrases map[string]string, key string, args ...any) (string, error) {
+	p, ok := phrases[key]
+	if !ok {
+		return "", fmt.Errorf("locale %s: phrase %q: %w", locale, key, zonewire.ErrNotFound)
+	}
+	if len(args) == 0 {
+		return p, nil
+	}
+	return fmt.Sprintf(p, args...), nil
+}
+
 // helpers is the one table of functions that templates may call.
 func helpers(locale string, phrases map[string]string) template.FuncMap {
-	phrase := func(key string, args ...any) (string, error) {
-		p, ok := phrases[key]
-		if !ok {
-			return "", fmt.Errorf("locale %s: phrase %q: %w", locale, key, zonewire.ErrNotFound)
-		}
-		if len(args) == 0 {
-			return p, nil
-		}
-		return fmt.Sprintf(p, args...), nil
-	}
+	phrase := func(key string, args ...any) (string, error) { return say(locale, phrases, key, args...) }
 	funcs := template.FuncMap{
 		// t gives the locale's phrase, with args in its %s and %d.
 		"t": phrase,

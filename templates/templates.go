@@ -164,3 +164,8 @@ func (s *Set) Text(w io.Writer, name, locale string, data any) error {
 
 // SiteTitle is the name of the whole service in the locale: the phrase site.title, which an operator may change.
 func (s *Set) SiteTitle(locale string) string { return s.phrases[locale]["site.title"] }
+
+// Phrase is the locale's phrase for a key, with args in its %s and %d. [zonewire.ErrNotFound].
+func (s *Set) Phrase(locale, key string, args ...any) (string, error) {
+	return say(locale, s.phrases[locale], key, args...)
+}

@@ -31,13 +31,14 @@ var (
 	bouncesDesc    = prometheus.NewDesc("zonewire_bounces", "Returned mail by kind.", []string{"kind"}, nil)
 	openDesc       = prometheus.NewDesc("zonewire_provider_open", "1 while a provider refuses us and its mail waits. A provider that never complained has none.", []string{"provider"}, nil)
 	perHourDesc    = prometheus.NewDesc("zonewire_provider_per_hour", "Mails an hour that a provider is sent at the most, 0 for no limit.", []string{"provider"}, nil)
+	alarmsDesc     = prometheus.NewDesc("zonewire_alarms", "Alarms that stand, by kind.", []string{"alarm"}, nil)
 	pausedDesc     = prometheus.NewDesc("zonewire_sending_paused", "1 while sending is paused.", nil, nil)
 	readyDesc      = prometheus.NewDesc("zonewire_ready", "1 when the feeds are rendered.", nil, nil)
 	failedDesc     = prometheus.NewDesc("zonewire_ledger_up", "1 when the database answered this scrape.", nil, nil)
 )
 
 func (l *ledger) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, bouncesDesc, openDesc, perHourDesc, pausedDesc, readyDesc, failedDesc} {
+	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, bouncesDesc, openDesc, perHourDesc, alarmsDesc, pausedDesc, readyDesc, failedDesc} {
 		out <- d
 	}
 }
@@ -81,6 +82,17 @@ func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float
 	gauge(overdueDesc, float64(len(overdue)))
 	if err := l.collectReturned(ctx, gauge); err != nil {
 		return err
+	}
+	alarms, err := l.e.db.Alarms(ctx)
+	if err != nil {
+		return err
+	}
+	standing := map[zonewire.AlarmKind]int{}
+	for _, a := range alarms {
+		standing[a.Kind()]++
+	}
+	for _, kind := range zonewire.AlarmKinds() {
+		gauge(alarmsDesc, float64(standing[kind]), string(kind))
 	}
 	paused, err := l.e.db.SendingPaused(ctx)
 	if err != nil {

@@ -58,6 +58,10 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	watch, err := e.newWatch()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	handlers := []served{{ln, e.routes(a.cfg.HTTP.MetricsListen == "")}}
 	if addr := a.cfg.HTTP.MetricsListen; addr != "" {
 		mln, err := listen(addr)
@@ -66,7 +70,7 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 		}
 		handlers = append(handlers, served{mln, e.metrics()})
 	}
-	runners := []runner{e.feeds, e.scheduler, e.agent(tr)}
+	runners := []runner{e.feeds, e.scheduler, e.agent(tr), watch}
 	bounces, err := e.bounceListener()
 	if err != nil {
 		return errors.Join(err, closeAll(handlers))
