@@ -13,10 +13,9 @@ import (
 
 // press plans an issue a day and plays the mail server.
 type press struct {
-	t      *testing.T
-	db     *store.DB
-	day    int
-	worker int64
+	t   *testing.T
+	db  *store.DB
+	day int
 }
 
 func newPress(t *testing.T, db *store.DB, readers ...string) *press {
