@@ -105,12 +105,23 @@ func newConfigCheck(a *app) *cobra.Command {
 				return err
 			}
 			problems := append(s.problems(), s.missingFiles()...)
-			texts := []string{}
+			texts, warnings := []string{}, []string{}
+			if len(problems) == 0 { // else a key that is missing would be told twice
+				signer, err := s.signer()
+				if err != nil {
+					problems = append(problems, err)
+				} else if signer != nil && signer.Weak() != "" {
+					warnings = append(warnings, "mail.dkim_key: "+signer.Weak())
+				}
+			}
 			for _, p := range problems {
 				texts = append(texts, p.Error())
 			}
+			for _, w := range warnings {
+				fmt.Fprintf(a.out.note, "note: %s\n", w)
+			}
 			if a.out.json {
-				err = a.out.object(map[string]any{"file": s.file, "problems": texts})
+				err = a.out.object(map[string]any{"file": s.file, "problems": texts, "warnings": warnings})
 			} else if len(texts) == 0 {
 				file := s.file
 				if file == "" {
@@ -195,6 +206,7 @@ func (s settings) problems() []error {
 			bad("mail.bounce_domain", "%q is no domain: write it as bounce.example.org", d)
 		}
 	}
+	s.signingProblems(bad)
 	between("feed.max_items", c.Feed.MaxItems, 1, 500)
 	between("feed.max_bytes", c.Feed.MaxBytes, 10_000, 50_000_000)
 	between("backup.keep", c.Backup.Keep, 1, 10_000)

@@ -12,7 +12,6 @@ import (
 	"zonewire"
 	"zonewire/digest"
 	"zonewire/feed"
-	"zonewire/internal/address"
 	"zonewire/outbox"
 	"zonewire/templates"
 	"zonewire/web"
@@ -37,9 +36,13 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 	if err != nil {
 		return nil, err
 	}
+	composer, err := a.composer(db.secret)
+	if err != nil {
+		return nil, err
+	}
 	e := &engine{
 		db: db, set: set, log: log, cfg: a.cfg,
-		composer: outbox.Composer{Secret: db.secret, Address: address.Parse},
+		composer: composer,
 		planner: &digest.Planner{
 			Composer:      digest.NewRenderer(set),
 			Secret:        db.secret,
