@@ -165,6 +165,10 @@ func (s *fakeStore) Begin(ctx context.Context, job zonewire.Job, now time.Time) 
 	if err := s.failing("Begin"); err != nil {
 		return err
 	}
+	return s.begin(job, now)
+}
+
+func (s *fakeStore) begin(job zonewire.Job, now time.Time) error {
 	r := s.rows[job.ID]
 	if r.job.Claim != job.Claim {
 		return zonewire.ErrLost
@@ -186,6 +190,10 @@ func (s *fakeStore) Finish(ctx context.Context, job zonewire.Job, out zonewire.O
 	if err := s.failing("Finish"); err != nil {
 		return err
 	}
+	return s.finish(job, out, now)
+}
+
+func (s *fakeStore) finish(job zonewire.Job, out zonewire.Outcome, now time.Time) error {
 	r := s.rows[job.ID]
 	if r.job.Claim != job.Claim {
 		return zonewire.ErrLost
@@ -202,6 +210,20 @@ func (s *fakeStore) Finish(ctx context.Context, job zonewire.Job, out zonewire.O
 		}
 	}
 	return nil
+}
+
+func (s *fakeStore) Turn(ctx context.Context, job zonewire.Job, out zonewire.Outcome, next zonewire.Job, now time.Time) (lost, taken, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		s.t.Errorf("outcome of %d written under a context that has ended: %v", job.ID, err)
+	}
+	for _, call := range []string{"Finish", "Begin"} {
+		if err := s.failing(call); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s.finish(job, out, now), s.begin(next, now), nil
 }
 
 func (s *fakeStore) Variant(ctx context.Context, id int64) (zonewire.Variant, error) {

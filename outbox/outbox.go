@@ -43,6 +43,9 @@ type Queue interface {
 	Begin(ctx context.Context, job zonewire.Job, now time.Time) error
 	// Finish records what became of a job, begun or not. [zonewire.ErrLost]: someone else judged it meanwhile.
 	Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome, now time.Time) error
+	// Turn records that a job was accepted and marks the next one of its connection as being sent, both or none. lost is
+	// [zonewire.ErrLost] as from Finish, taken as from Begin. With err it is unknown whether it happened.
+	Turn(ctx context.Context, job zonewire.Job, out zonewire.Outcome, next zonewire.Job, now time.Time) (lost, taken, err error)
 	// Release gives back the worker's jobs that were not begun, and says how many.
 	Release(ctx context.Context, worker int64, now time.Time) (int, error)
 	// Observe takes a provider's answer into its pace, and reports whether its breaker opened.

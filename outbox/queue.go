@@ -24,6 +24,7 @@ type queue struct {
 	idle    int              // senders with a connection that have nothing to do
 	dialing int              // senders on their way to a connection
 	closed  bool
+	want    int           // jobs to hold ready
 	hungry  chan struct{} // tells the feeder that more is wanted; holds one signal
 	pace    map[string]*counter
 	turn    int
@@ -40,8 +41,12 @@ type lane struct {
 // free is how many more of the lane may go now.
 func (l *lane) free() int { return min(len(l.jobs), l.limits.Connections-l.flying) }
 
-func newQueue(connections int, limits func(string) provider.Limits) *queue {
-	q := &queue{connections: connections, limits: limits, lanes: map[string]*lane{}, hungry: make(chan struct{}, 1), pace: map[string]*counter{}}
+// A lane is filled to so many rounds of its connections, once half of them are gone: a claim costs about as much for one
+// mail as for twenty.
+const roundsAhead = 8
+
+func newQueue(connections, want int, limits func(string) provider.Limits) *queue {
+	q := &queue{connections: connections, want: want, limits: limits, lanes: map[string]*lane{}, hungry: make(chan struct{}, 1), pace: map[string]*counter{}}
 	q.changed = sync.NewCond(&q.mu)
 	return q
 }
@@ -64,10 +69,24 @@ func (q *queue) limitsOf(group string) provider.Limits {
 func (q *queue) room(group string) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if l, ok := q.lanes[group]; ok {
-		return max(0, 4*l.limits.Connections-len(l.jobs))
+	l, ok := q.lanes[group]
+	switch {
+	case !ok:
+		return roundsAhead * q.limitsOf(group).Connections
+	case len(l.jobs) >= l.half():
+		return 0
 	}
-	return 4 * q.limitsOf(group).Connections
+	return roundsAhead*l.limits.Connections - len(l.jobs)
+}
+
+func (l *lane) half() int { return roundsAhead / 2 * l.limits.Connections }
+
+// wish tells the feeder that more is wanted.
+func (q *queue) wish() {
+	select {
+	case q.hungry <- struct{}{}:
+	default:
+	}
 }
 
 // add puts claimed jobs in.
@@ -133,7 +152,7 @@ func (q *queue) ready(enough int) int {
 }
 
 // work waits until a sender without a connection is needed: more may go than connected senders are free. It answers
-// false when there will be no more. The sender then calls dialed.
+// false when there will be no more. The sender then takes over its new connection, or calls undialed.
 func (q *queue) work(ctx context.Context) bool {
 	defer context.AfterFunc(ctx, q.wake)()
 	q.mu.Lock()
@@ -150,8 +169,8 @@ func (q *queue) work(ctx context.Context) bool {
 	}
 }
 
-// dialed says that a sender is not on its way any more.
-func (q *queue) dialed() {
+// undialed says that a sender on its way has got no connection.
+func (q *queue) undialed() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.dialing--
@@ -174,9 +193,9 @@ const (
 	tookRenewal        // only jobs for which this connection has served enough
 )
 
-// take waits for a job that may go over a connection, which has carried used of each group. The job is then under way
-// until done.
-func (q *queue) take(ctx context.Context, used map[string]int, patience time.Duration) (zonewire.Job, taking) {
+// take waits for a job that may go over a connection, which has carried used of each group: nothing at all if it is
+// fresh. The job is then under way until done.
+func (q *queue) take(ctx context.Context, used map[string]int, fresh bool, patience time.Duration) (zonewire.Job, taking) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer context.AfterFunc(ctx, q.wake)()
@@ -184,36 +203,83 @@ func (q *queue) take(ctx context.Context, used map[string]int, patience time.Dur
 	defer q.mu.Unlock()
 	q.idle++
 	defer func() { q.idle-- }()
-	for {
+	if fresh {
+		q.dialing--
+	}
+	for first := true; ; first = false {
 		if q.closed || ctx.Err() != nil {
 			return zonewire.Job{}, tookNothing
 		}
-		if len(q.notices) > 0 {
-			j := q.notices[0]
-			q.notices = q.notices[1:]
-			q.begin()
-			return j, tookJob
+		j, took := q.pick(used)
+		if took == tookJob {
+			q.flying++
 		}
-		best, worn := q.next(used)
-		if best != nil {
-			j := best.jobs[0]
-			best.jobs = best.jobs[1:]
-			best.flying++
-			q.turn++
-			best.served = q.turn
-			q.begin()
-			return j, tookJob
+		if took != tookNothing {
+			return j, took
 		}
-		if worn {
-			return zonewire.Job{}, tookRenewal
+		if first {
+			q.wish() // what waits is not for this sender
 		}
 		q.changed.Wait()
 	}
 }
 
-func (q *queue) begin() {
-	q.waiting--
-	q.flying++
+// swap gives a job that may go at once over the connection that has just carried another, which is then not under way
+// any more: what counts is the mails that a provider has before it. Without one nothing changes.
+func (q *queue) swap(done zonewire.Job, used map[string]int) (zonewire.Job, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return zonewire.Job{}, false
+	}
+	l := q.laneOf(done)
+	if l != nil {
+		l.flying--
+	}
+	j, took := q.pick(used)
+	if took != tookJob {
+		if l != nil {
+			l.flying++
+		}
+		return j, false
+	}
+	q.landed(done, l)
+	return j, true
+}
+
+// pick takes a job that may go now out of what waits.
+func (q *queue) pick(used map[string]int) (zonewire.Job, taking) {
+	if len(q.notices) > 0 {
+		j := q.notices[0]
+		q.notices = q.notices[1:]
+		q.waiting--
+		return j, tookJob
+	}
+	best, worn := q.next(used)
+	switch {
+	case best != nil:
+		j := best.jobs[0]
+		best.jobs = best.jobs[1:]
+		best.flying++
+		q.turn++
+		best.served = q.turn
+		q.waiting--
+		if q.waiting == q.want/2 || len(best.jobs) == best.half()-1 {
+			q.wish()
+		}
+		return j, tookJob
+	case worn:
+		return zonewire.Job{}, tookRenewal
+	}
+	return zonewire.Job{}, tookNothing
+}
+
+// laneOf is the lane that a job under way is in; a notice is in none.
+func (q *queue) laneOf(j zonewire.Job) *lane {
+	if j.Kind != zonewire.DigestJob {
+		return nil
+	}
+	return q.lanes[j.Provider]
 }
 
 // next finds the lane to serve: the one with the fewest mails under way, and of those the one served longest ago. worn
@@ -239,21 +305,17 @@ func (q *queue) done(j zonewire.Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.flying--
-	low := q.waiting <= 2*q.connections
-	if j.Kind == zonewire.DigestJob {
-		if l := q.lanes[j.Provider]; l != nil {
-			l.flying--
-			low = low || len(l.jobs) < l.limits.Connections
-			if l.flying == 0 && len(l.jobs) == 0 {
-				delete(q.lanes, j.Provider)
-			}
-		}
+	l := q.laneOf(j)
+	if l != nil {
+		l.flying--
 	}
-	if low {
-		select {
-		case q.hungry <- struct{}{}:
-		default:
-		}
+	q.landed(j, l)
+}
+
+// landed lets go of the lane of a job that is not under way any more, if it was the last.
+func (q *queue) landed(j zonewire.Job, l *lane) {
+	if l != nil && l.flying == 0 && len(l.jobs) == 0 {
+		delete(q.lanes, j.Provider)
 	}
 	q.changed.Broadcast()
 }

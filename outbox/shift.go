@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +48,7 @@ type jobKey struct {
 
 func (s *shift) work(ctx context.Context) error {
 	s.gate = newGate(s.transport, s.patience, s.options.Log)
-	s.queue = newQueue(s.options.Connections, s.options.Limits)
+	s.queue = newQueue(s.options.Connections, s.wanted(), s.options.Limits)
 	if err := s.signOn(ctx); err != nil {
 		return quiet(ctx, err)
 	}
@@ -87,13 +88,19 @@ func quiet(ctx context.Context, err error) error {
 	return err
 }
 
-// feed keeps the queue filled with what is due.
-func (s *shift) feed(ctx context.Context) error {
-	// Few at a time: what is claimed is out of the reach of other workers.
-	want := min(max(4*s.options.Connections, 20), 200)
+// wanted is how many jobs are held ready. No more than is sent in some seconds: what is claimed is out of the reach of
+// other workers.
+func (s *shift) wanted() int {
+	want := min(max(16*s.options.Connections, 20), 200)
 	if s.options.Rate > 0 {
 		want = min(want, max(1, int(5*s.options.Rate)))
 	}
+	return want
+}
+
+// feed keeps the queue filled with what is due.
+func (s *shift) feed(ctx context.Context) error {
+	want := s.wanted()
 	for ctx.Err() == nil {
 		waiting, flying := s.queue.counts() // asked first: what is under way may come back
 		if waiting >= want {
@@ -118,7 +125,9 @@ func (s *shift) feed(ctx context.Context) error {
 			return quiet(ctx, err)
 		case len(claim.Jobs) > 0:
 			s.queue.add(claim.Jobs)
-			continue
+			if waiting+len(claim.Jobs) <= want/2 {
+				continue
+			}
 		case s.patience > 0 && waiting+flying > 0:
 			wait = settleEvery
 		case s.patience > 0:
@@ -150,8 +159,8 @@ func (s *shift) rest(ctx context.Context, d time.Duration) bool {
 func (s *shift) send(ctx, dialling context.Context) error {
 	for s.queue.work(ctx) {
 		conn, err := s.gate.dial(dialling)
-		s.queue.dialed()
 		if err != nil {
+			s.queue.undialed()
 			return quiet(dialling, err)
 		}
 		err = s.session(ctx, conn)
@@ -166,14 +175,22 @@ func (s *shift) send(ctx, dialling context.Context) error {
 // session sends over one connection until it is used up, unused, or broken.
 func (s *shift) session(ctx context.Context, conn Conn) error {
 	used := map[string]int{} // mails of each provider group
-	for n := 0; n < s.options.MailsPerConnection && conn.Usable(); n++ {
-		job, took := s.queue.take(ctx, used, idleAfter)
+	for n := 0; n == 0 || n < s.options.MailsPerConnection && conn.Usable(); n++ {
+		job, took := s.queue.take(ctx, used, n == 0, idleAfter)
 		if took != tookJob {
 			return nil
 		}
 		used[job.Provider]++
-		err := s.deliver(ctx, conn, job)
-		s.queue.done(job)
+		m, err := s.begin(ctx, job)
+		if m == nil {
+			s.queue.done(job)
+		}
+		for m != nil && err == nil {
+			more := n+1 < s.options.MailsPerConnection
+			if m, err = s.deliver(ctx, conn, *m, used, more); m != nil {
+				n++
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -181,31 +198,94 @@ func (s *shift) session(ctx context.Context, conn Conn) error {
 	return nil
 }
 
-// deliver takes one job from composing to its recorded outcome. Until it is begun, an end of ctx leaves it untouched;
-// from then on only the end of the grace time cuts it short.
-func (s *shift) deliver(ctx context.Context, conn Conn, job zonewire.Job) error {
+// begun is a mail that is marked as being sent.
+type begun struct {
+	job      zonewire.Job
+	envelope Envelope
+	at       time.Time
+}
+
+// begin composes a job and marks it as being sent. Until then an end of ctx leaves it untouched; from then on only the
+// end of the grace time cuts it short. It gives nothing if there is nothing to send.
+func (s *shift) begin(ctx context.Context, job zonewire.Job) (*begun, error) {
 	envelope, out, err := s.compose(ctx, job)
 	if err != nil {
-		return quiet(ctx, err)
+		return nil, quiet(ctx, err)
 	}
 	if out != nil {
-		return s.finish(job, *out)
+		return nil, s.finish(job, *out)
 	}
 	if err := s.limiter.Wait(ctx); err != nil { // also when there is no limit and ctx has ended
-		return quiet(ctx, err)
+		return nil, quiet(ctx, err)
 	}
-	began := time.Now()
-	err = s.persist(ctx, "begin", func(ctx context.Context) error { return s.store.Begin(ctx, job, began) })
+	m := &begun{job, envelope, time.Now()}
+	err = s.persist(ctx, "begin", func(ctx context.Context) error { return s.store.Begin(ctx, job, m.at) })
 	if errors.Is(err, zonewire.ErrLost) {
-		s.options.Log.Debug("delivery was taken back", "digest", job.Digest, "delivery", job.ID)
-		return nil
+		s.takenBack(job)
+		return nil, nil
 	}
 	if err != nil {
-		return quiet(ctx, err)
+		return nil, quiet(ctx, err)
 	}
-	reply := conn.Send(s.hard, envelope)
-	out = new(judge(reply, job, envelope.To, time.Now()))
-	return errors.Join(s.finish(job, *out), s.observe(job, *out, envelope.To, began))
+	return m, nil
+}
+
+func (s *shift) takenBack(job zonewire.Job) {
+	s.options.Log.Debug("delivery was taken back", "digest", job.Digest, "delivery", job.ID)
+}
+
+// deliver sends a mail and records its outcome, together with the begin of the next mail for this connection if there
+// is one: that is then under way in its place. Only what goes as usual is worth the haste, so that whatever a refusal
+// changes is seen by who sends next.
+func (s *shift) deliver(ctx context.Context, conn Conn, m begun, used map[string]int, more bool) (*begun, error) {
+	reply := conn.Send(s.hard, m.envelope)
+	out := judge(reply, m.job, m.envelope.To, time.Now())
+	if more && out.State == zonewire.Accepted && !m.job.Troubled && conn.Usable() && ctx.Err() == nil {
+		if job, ok := s.queue.swap(m.job, used); ok {
+			used[job.Provider]++
+			return s.turn(ctx, m, out, job)
+		}
+	}
+	defer s.queue.done(m.job)
+	return nil, errors.Join(s.finish(m.job, out), s.observe(m.job, out, m.envelope.To, m.at))
+}
+
+// turn records an accepted mail and begins the job that took its place, in one write if it can. It gives nothing, and
+// the job is done with, if there is nothing to send.
+func (s *shift) turn(ctx context.Context, m begun, out zonewire.Outcome, job zonewire.Job) (next *begun, err error) {
+	defer func() {
+		if next == nil {
+			s.queue.done(job)
+		}
+	}()
+	envelope, failed, err := s.compose(ctx, job)
+	if err != nil || failed != nil || !s.limiter.Allow() {
+		return s.oneByOne(ctx, m, out, job)
+	}
+	now := time.Now()
+	var lost, taken error
+	err = bounded(s.hard, func(ctx context.Context) (err error) {
+		lost, taken, err = s.store.Turn(ctx, m.job, out, job, now)
+		return err
+	})
+	if err != nil {
+		return s.oneByOne(ctx, m, out, job)
+	}
+	s.recorded(m.job, out, lost)
+	if taken != nil {
+		s.takenBack(job)
+	} else {
+		next = &begun{job, envelope, now}
+	}
+	return next, s.observe(m.job, out, m.envelope.To, m.at)
+}
+
+// oneByOne records a mail and begins the next job, each as patiently as it needs.
+func (s *shift) oneByOne(ctx context.Context, m begun, out zonewire.Outcome, job zonewire.Job) (*begun, error) {
+	if err := errors.Join(s.finish(m.job, out), s.observe(m.job, out, m.envelope.To, m.at)); err != nil {
+		return nil, err
+	}
+	return s.begin(ctx, job)
 }
 
 // observe tells the provider's pace and breaker how a mail was answered. While all goes well nobody needs to know.
@@ -288,21 +368,31 @@ func (s *shift) uncomposed(job zonewire.Job, err error) *zonewire.Outcome {
 
 // finish records an outcome. It tries until the grace time is over: what is not recorded may be sent again.
 func (s *shift) finish(job zonewire.Job, out zonewire.Outcome) error {
-	log := s.options.Log.With("digest", job.Digest, "delivery", job.ID, "state", out.State, "code", out.Code, "enhanced", out.Enhanced)
 	err := s.persist(s.hard, "finish", func(ctx context.Context) error { return s.store.Finish(ctx, job, out, time.Now()) })
-	switch {
-	case errors.Is(err, zonewire.ErrLost):
-		log.Warn("outcome came too late: another worker has the delivery")
-	case err != nil:
-		log.Error("outcome is not recorded", "err", err)
+	if err != nil && !errors.Is(err, zonewire.ErrLost) {
+		s.options.Log.Error("outcome is not recorded", append(outcomeFields(job, out), "err", err)...)
 		return err
-	case out.State == zonewire.Accepted:
-		log.Debug("mail accepted")
-	default:
-		log.Info("mail not accepted", "next", out.Next)
+	}
+	s.recorded(job, out, err)
+	return nil
+}
+
+// recorded notes an outcome that is in the store, or that came too late for it.
+func (s *shift) recorded(job zonewire.Job, out zonewire.Outcome, lost error) {
+	log := s.options.Log
+	switch {
+	case lost != nil:
+		log.Warn("outcome came too late: another worker has the delivery", outcomeFields(job, out)...)
+	case out.State != zonewire.Accepted:
+		log.Info("mail not accepted", append(outcomeFields(job, out), "next", out.Next)...)
+	case log.Enabled(s.hard, slog.LevelDebug): // asked first: of these there are many
+		log.Debug("mail accepted", outcomeFields(job, out)...)
 	}
 	s.count(job, out)
-	return nil
+}
+
+func outcomeFields(job zonewire.Job, out zonewire.Outcome) []any {
+	return []any{"digest", job.Digest, "delivery", job.ID, "state", out.State, "code", out.Code, "enhanced", out.Enhanced}
 }
 
 // count keeps a drain's progress. A mail whose reply was lost comes back in the same drain: it counts once, as what

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -35,9 +36,11 @@ var (
 // Begin marks a mail as being sent, before the first command of its transaction. [zonewire.ErrLost]: it was cancelled
 // or is another worker's; do not send.
 func (db *DB) Begin(ctx context.Context, job zonewire.Job, now time.Time) error {
-	return db.together(ctx, "begin", func(ctx context.Context, q querier) error {
-		return held(q.exec(ctx, begin[job.Kind], job.ID, job.Claim, toMs(now)))
-	})
+	return db.together("begin", func(ctx context.Context, q querier) error { return began(ctx, q, job, now) })
+}
+
+func began(ctx context.Context, q querier, job zonewire.Job, now time.Time) error {
+	return held(q.exec(ctx, begin[job.Kind], job.ID, job.Claim, toMs(now)))
 }
 
 func held(n int64, err error) error {
@@ -50,6 +53,40 @@ func held(n int64, err error) error {
 // Finish records what became of a mail, begun or not. A lost reply opens it again from Outcome.Next on, or closes it as
 // uncertain, by the policy. [zonewire.ErrLost]: someone else has judged it meanwhile.
 func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome, now time.Time) error {
+	end, out := db.ending(job, out, now)
+	if job.Kind == zonewire.DigestJob && out.Verdict != "" {
+		return db.write(ctx, "finish", func(q querier) error {
+			if err := end(ctx, q); err != nil {
+				return err
+			}
+			return refused(ctx, q, job, out, now)
+		})
+	}
+	return db.together("finish", end)
+}
+
+// Turn records that a mail was accepted and marks the next one of its connection as being sent, in one commit: each
+// waits for a disk, so a mail costs one wait and not two. Either may have been lost, each by itself: lost is
+// [zonewire.ErrLost] as from Finish, taken as from Begin. With err it is unknown what is recorded of the two.
+func (db *DB) Turn(_ context.Context, job zonewire.Job, out zonewire.Outcome, next zonewire.Job, now time.Time) (lost, taken, err error) {
+	end, out := db.ending(job, out, now)
+	if out.State != zonewire.Accepted {
+		return nil, nil, fmt.Errorf("turn: delivery %d is %s, not accepted", job.ID, out.State)
+	}
+	err = db.together("turn", func(ctx context.Context, q querier) error {
+		if lost = end(ctx, q); lost != nil && !errors.Is(lost, zonewire.ErrLost) {
+			return lost
+		}
+		if taken = began(ctx, q, next, now); taken != nil && !errors.Is(taken, zonewire.ErrLost) {
+			return taken
+		}
+		return nil
+	})
+	return lost, taken, err
+}
+
+// ending is the statement that records an outcome, and the outcome by the policy.
+func (db *DB) ending(job zonewire.Job, out zonewire.Outcome, now time.Time) (func(context.Context, querier) error, zonewire.Outcome) {
 	losses := job.Losses
 	if out.Lost {
 		losses++
@@ -72,17 +109,7 @@ func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome
 	if text == finishNotice {
 		args = append(args, []byte{})
 	}
-	if job.Kind == zonewire.DigestJob && out.Verdict != "" {
-		return db.write(ctx, "finish", func(q querier) error {
-			if err := held(q.exec(ctx, text, args...)); err != nil {
-				return err
-			}
-			return refused(ctx, q, job, out, now)
-		})
-	}
-	return db.together(ctx, "finish", func(ctx context.Context, q querier) error {
-		return held(q.exec(ctx, text, args...))
-	})
+	return func(ctx context.Context, q querier) error { return held(q.exec(ctx, text, args...)) }, out
 }
 
 // refused records whose fault a refusal was, and counts a final one against the recipient where it is theirs.

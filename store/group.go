@@ -22,11 +22,13 @@ type grouped struct {
 	done chan struct{}
 }
 
-// together runs fn in a transaction shared with others. fn must be a single statement that fails alone, and bear being
-// run again.
-func (db *DB) together(ctx context.Context, what string, fn func(ctx context.Context, q querier) error) error {
+// together runs fn in a transaction shared with others. Each statement of fn must be able to fail alone, and bear being
+// run again. Once queued it is run, whatever becomes of its caller.
+func (db *DB) together(what string, fn func(ctx context.Context, q querier) error) error {
 	me := &grouped{
-		run:  func(q querier) error { return fn(ctx, q) },
+		// Not the caller's context: the driver would start a goroutine to watch it, for each statement of some
+		// microseconds. The busy timeout is what bounds the wait.
+		run:  func(q querier) error { return fn(context.Background(), q) },
 		lead: make(chan struct{}),
 		done: make(chan struct{}),
 	}
