@@ -61,11 +61,7 @@ func putProvider(ctx context.Context, q querier, p zonewire.Provider) error {
 }
 
 // book takes the tokens of what was claimed. Most groups have no pace, and cost nothing.
-func book(ctx context.Context, q querier, taken map[string]int, now time.Time) error {
-	paces, err := providersByName(ctx, q)
-	if err != nil {
-		return err
-	}
+func book(ctx context.Context, q querier, paces map[string]zonewire.Provider, taken map[string]int, now time.Time) error {
 	for name, n := range taken {
 		if p, known := paces[name]; known && p.Take(n, now) {
 			if err := putProvider(ctx, q, p); err != nil {

@@ -38,6 +38,7 @@ type DB struct {
 	matcher   func([]zonewire.Zone) zonewire.Matcher
 	uncertain zonewire.UncertainPolicy
 	group     group
+	claims    claims
 	created   bool
 
 	mu       sync.Mutex // guards the cached matcher

@@ -151,7 +151,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	for _, want := range []struct{ part, index string }{
 		{"UPDATE delivery\n\t\tSET state = 1, claim", "delivery_due (provider=? AND next_ms<?)"},
 		{"WITH RECURSIVE g(name)", "SEARCH d USING INDEX delivery_due (provider>?)"},
-		{"WITH RECURSIVE g(name)", "SEARCH d USING INDEX delivery_due (provider=?)"},
+		{"WITH RECURSIVE g(name)", "SEARCH d USING INDEX delivery_due (provider=? AND next_ms<?)"},
 		{"a.seq > ?1 AND a.seq <= ?2", "article_seq"},
 		{"WHERE a.zone_id = ?1", "article_zone_change"},
 		{"WHERE a.change > 0", "article_change"},
