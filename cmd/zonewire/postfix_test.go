@@ -1,14 +1,17 @@
 package main
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"zonewire/internal/smtptest"
 )
@@ -107,6 +110,7 @@ inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtp_dns_support_level = disabled
+smtp_connection_cache_on_demand = no
 smtp_tls_security_level = none
 relayhost = NEXT
 transport_maps = inline:{ bounce.example.com=RETURNS }
@@ -130,38 +134,103 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `
 
-// refusing is a last server that takes all mail but that for two people.
-func refusing(e smtptest.Event) smtptest.Action {
-	switch {
-	case e.Stage != smtptest.Rcpt:
-	case strings.Contains(e.Arg, "<gone@example.net>"):
-		return smtptest.Action{Reply: "550 5.1.1 <gone@example.net>: no such user"}
-	case strings.Contains(e.Arg, "<chen@qq.com>"):
+// lastServer takes all mail but that for two people. asked counts how often it was asked about each.
+type lastServer struct {
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+func (l *lastServer) script(e smtptest.Event) smtptest.Action {
+	if e.Stage != smtptest.Rcpt {
+		return smtptest.Action{}
+	}
+	_, to, _ := strings.Cut(e.Arg, "<")
+	to, _, _ = strings.Cut(to, ">")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked[to]++
+	switch to {
+	case "gone@example.net":
+		return smtptest.Action{Reply: "550 5.1.1 no such user"}
+	case "chen@qq.com":
 		return smtptest.Action{Reply: "550 Mail content denied"}
 	}
 	return smtptest.Action{}
 }
 
-// What the last server refuses comes back to the port that mail to our return domain goes to.
+func (l *lastServer) count(to string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked[to]
+}
+
+// A relay takes every mail, so what the recipient's server says of it comes back as a mail: by SMTP, or by LMTP from a
+// mail server on the same machine. An address that does not exist gets nothing more; what was said of our mail is no
+// reader's fault.
 func TestARejectionComesBackThroughPostfix(t *testing.T) {
-	last, sink := smtptest.New(t, smtptest.Options{Script: refusing}), smtptest.New(t, smtptest.Options{})
-	p := newPostfix(t, last, fmt.Sprintf("smtp:[%s]:%d", sink.Host, sink.Port))
-	s := newSite(t, append(smtpEnv(last), fmt.Sprintf("ZONEWIRE_MAIL_PORT=%d", p.port), "ZONEWIRE_MAIL_FROM=news@bounce.example.com")...)
+	for _, tt := range []struct{ name, listen, transport string }{
+		{"by SMTP", "ADDR", "smtp:[127.0.0.1]:PORT"},
+		{"by LMTP", "unix:DIR/bounce.sock", "lmtp:unix:DIR/bounce.sock"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rejected(t, tt.listen, tt.transport)
+		})
+	}
+}
+
+func rejected(t *testing.T, listen, transport string) {
+	guard, addr := lastServer{asked: map[string]int{}}, freeAddr(t)
+	last, bounces := smtptest.New(t, smtptest.Options{Script: guard.script}), freeAddr(t)
+	_, port, err := net.SplitHostPort(bounces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPostfix(t, last, strings.ReplaceAll(transport, "PORT", port))
+	s := newSite(t, append(smtpEnv(last), fmt.Sprintf("ZONEWIRE_MAIL_PORT=%d", p.port), "ZONEWIRE_HTTP_LISTEN="+addr,
+		"ZONEWIRE_MAIL_BOUNCE_DOMAIN=bounce.example.com", "ZONEWIRE_BOUNCE_LISTEN="+strings.NewReplacer("ADDR", bounces, "DIR", p.dir).Replace(listen))...)
 	s.run("zone", "add", "hubin", "--name", "湖滨经济开发区")
 	s.run("list", "add", "morning", "--title", "园区早报", "--schedule", "0 8 * * *", "--all")
 	for _, email := range []string{"wang@example.net", "gone@example.net", "chen@qq.com"} {
 		s.run("subscriber", "add", email, "--list", "morning", "--confirmed", "--consent", "test")
 	}
+	s.daemon(addr)
+
 	s.issue("湖滨开发区新项目开工")
-	s.run("outbox", "drain")
-	s.eventually("the reports", func() bool { return len(sink.Mails()) == 2 })
-	for _, m := range sink.Mails() {
-		if m.From != "" || m.To != "news@bounce.example.com" || !bytes.Contains(m.Raw, []byte("\r\nAction: failed\r\n")) {
-			t.Errorf("no report of failure from <%s> to <%s>:\n%.3000s", m.From, m.To, m.Raw)
+	s.eventually("both reports", func() bool { return len(s.bounces()) == 2 })
+	type said struct {
+		Kind, Verdict, Recipient, Status string
+		Code                             int
+		Known                            bool // the delivery that it is about
+	}
+	got := map[said]bool{}
+	for _, b := range s.bounces() {
+		got[said{b.Kind, b.Verdict, strings.Join(b.Recipients, " "), b.Status, b.Code, b.Delivery != 0}] = true
+	}
+	want := map[said]bool{
+		{"bounce", "hard", "gone@example.net", "5.1.1", 550, true}: true,
+		{"bounce", "policy", "chen@qq.com", "5.0.0", 550, true}:    true,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("returned mail: -want +got:\n%s", diff)
+	}
+	for email, want := range map[string]string{"wang@example.net": "active", "gone@example.net": "bounced", "chen@qq.com": "active"} {
+		if got := s.subscription(email); got != want {
+			t.Errorf("%s is %s, want %s", email, got, want)
 		}
 	}
-	if n := len(last.Mails()); n != 1 {
-		t.Errorf("the last server took %d mails, want one", n)
+	if c := s.counts(); c["accepted"] != 1 || c["rejected"] != 2 {
+		t.Errorf("counts %v, want one accepted and two rejected", c)
+	}
+
+	// The next issue goes to those who are left.
+	s.issue("湖滨开发区又一个新项目开工")
+	s.eventually("the next issue", func() bool { return len(last.Mails()) == 2 && len(s.bounces()) == 3 })
+	if gone, chen := guard.count("gone@example.net"), guard.count("chen@qq.com"); gone != 1 || chen != 2 {
+		t.Errorf("the last server was asked %d times about the address that does not exist, want once, and %d times about the one that exists, want twice", gone, chen)
+	}
+	if got := s.subscription("chen@qq.com"); got != "active" {
+		t.Errorf("who was refused for our mail twice is %s, want active", got)
 	}
 }
 
@@ -171,4 +240,23 @@ func (s *site) issue(title string) {
 	s.write("news.ndjson", fmt.Sprintf(`{"zone":"hubin","id":%q,"title":%[1]q,"content_text":"项目今日开工。"}`+"\n", title))
 	s.run("article", "import", "news.ndjson")
 	s.run("digest", "cut", "morning")
+}
+
+func (s *site) bounces() []bounceView {
+	s.t.Helper()
+	var all []bounceView
+	if err := json.Unmarshal([]byte(s.run("bounce", "ls", "-o", "json")), &all); err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
+// subscription is where the reader's only one stands.
+func (s *site) subscription(email string) string {
+	s.t.Helper()
+	var v subscriberView
+	if err := json.Unmarshal([]byte(s.run("subscriber", "show", email, "-o", "json")), &v); err != nil || len(v.Subscriptions) != 1 {
+		s.t.Fatalf("subscriber %s: %v, %+v", email, err, v)
+	}
+	return v.Subscriptions[0].State
 }
