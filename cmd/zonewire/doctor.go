@@ -172,7 +172,7 @@ func (s settings) mailPlan(signer *outbox.Signer) (mailPlan, error) {
 			p.add(k.Name, "TXT", k.Value)
 		}
 	}
-	p.add("_dmarc."+p.from, "TXT", "v=DMARC1; p=none; rua=mailto:"+contact.Address)
+	p.add("_dmarc."+p.from, "TXT", "v=DMARC1; p=none; rua=mailto:"+localOf(contact.Address)+"@"+domainOf(contact.Address))
 	if p.bounces {
 		p.add(p.sender, "MX", "10 "+p.host+".")
 	}
@@ -201,6 +201,8 @@ func spf(relay, host string) string {
 
 // domainOf is the domain of a mail address in ASCII, lower case.
 func domainOf(addr string) string { return asciiName(addr[strings.LastIndexByte(addr, '@')+1:]) }
+
+func localOf(addr string) string { return addr[:strings.LastIndexByte(addr, '@')] }
 
 // asciiName is a host or domain name in ASCII, lower case. One that has no such form is left to who looks it up.
 func asciiName(name string) string {
