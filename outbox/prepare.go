@@ -269,7 +269,6 @@ func (p *Prepared) makeTemplate(tokenLength int) (*template, error) {
 		}
 		from += at + len(before)
 		t.patches = append(t.patches, patches(part.chunks, part.body, tokenLength, from)...)
-		from += len(encoded)
 	}
 	return t, nil
 }
