@@ -600,6 +600,7 @@ func (w *welcome) signed() []map[string]string {
 // verdicts are what each verifier says of each signature of a mail; "ok" is the only good one.
 func (w *welcome) verdicts(t *testing.T, raw []byte) map[string][]string {
 	t.Helper()
+	needTool(t, runs("/usr/bin/python3", "-c", "import dkim"), "Debian's python3-dkim")
 	all := map[string][]string{}
 	checks, err := dkim.VerifyWithOptions(bytes.NewReader(raw), &dkim.VerifyOptions{LookupTXT: w.dns.lookup})
 	if err != nil {
@@ -628,8 +629,6 @@ func (w *welcome) verdicts(t *testing.T, raw []byte) map[string][]string {
 }
 
 func (w *welcome) signatures(t *testing.T) {
-	needTool(t, runs("/usr/bin/python3", "-c", "import dkim"), "Debian's python3-dkim")
-	nodeDir(t)
 	tags := w.signed()
 	if len(tags) != 2 {
 		t.Fatalf("%d signatures, want one of RSA and one of Ed25519", len(tags))
