@@ -18,6 +18,7 @@ type smtpConn struct {
 	pipelining bool // RFC 2920
 	timeouts   Timeouts
 	broken     bool
+	out        []byte // as it was sent last; kept for its room
 }
 
 func (c *smtpConn) Usable() bool { return !c.broken }
@@ -73,10 +74,13 @@ func (c *smtpConn) transaction(e Envelope) Reply {
 	if r, ok := c.envelope(e); !ok {
 		return r
 	}
-	// From here on a failure leaves the server in the middle of a message: the connection is never used again.
-	w := c.client.Text.W
+	// From here on a failure leaves the server in the middle of a message: the connection is never used again. The dot
+	// goes in the same write, yet a failure is known to be before it: a write that fails has not sent all, the dot ends
+	// what it sends, and without its dot no server takes a mail.
+	c.out = append(appendStuffed(c.out[:0], e.Message), ".\r\n"...)
 	c.deadline(c.timeouts.Message)
-	_, err := w.Write(stuffed(e.Message))
+	w := c.client.Text.W
+	_, err := w.Write(c.out)
 	if err == nil {
 		err = w.Flush()
 	}
@@ -84,11 +88,7 @@ func (c *smtpConn) transaction(e Envelope) Reply {
 		c.broken = true
 		return c.parting(err)
 	}
-	// The dot goes by itself, so that a failure above is known to be before it: without its dot no server takes a mail.
 	c.deadline(c.timeouts.Dot)
-	if err := c.write(".\r\n"); err != nil {
-		return Reply{Stage: StageDot, Text: err.Error()}
-	}
 	return c.read(StageDot)
 }
 
@@ -174,14 +174,23 @@ func (c *smtpConn) write(lines ...string) error {
 	return c.client.Text.W.Flush()
 }
 
-// stuffed doubles each dot at the start of a line (RFC 5321 section 4.5.2) and ends the last line.
-func stuffed(message []byte) []byte {
-	m := bytes.ReplaceAll(message, []byte("\r\n."), []byte("\r\n.."))
-	if bytes.HasPrefix(m, []byte(".")) {
-		m = append([]byte("."), m...)
+// appendStuffed appends a message, doubles each dot at the start of a line (RFC 5321 section 4.5.2) and ends the last
+// line.
+func appendStuffed(out, message []byte) []byte {
+	if bytes.HasPrefix(message, []byte(".")) {
+		out = append(out, '.')
 	}
-	if !bytes.HasSuffix(m, []byte("\r\n")) {
-		m = append(m, "\r\n"...)
+	for {
+		dot := bytes.Index(message, []byte("\r\n."))
+		if dot < 0 {
+			break
+		}
+		out = append(append(out, message[:dot+3]...), '.')
+		message = message[dot+3:]
 	}
-	return m
+	out = append(out, message...)
+	if !bytes.HasSuffix(out, []byte("\r\n")) {
+		out = append(out, "\r\n"...)
+	}
+	return out
 }
