@@ -95,24 +95,24 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 		return zonewire.Mail{}, 0, err
 	}
 	m.Subject = clean(m.Subject)
-	fitted := func(name string, execute func(name, locale string, data any) (string, error)) ([]string, error) {
-		body, err := fit(partLimit, e.List.MaxItems, p.Count, func(c cut) (string, error) {
-			return execute(name, e.Locale, p.cut(c))
-		})
+	// One cut for both parts: they tell the same stories.
+	both, err := fit(partLimit, e.List.MaxItems, p.Count, func(c cut) (parts, error) {
+		page := p.cut(c)
+		html, err := r.html("mail/digest.html", e.Locale, page)
 		if err != nil {
-			return nil, err
+			return parts{}, err
 		}
-		chunks := strings.Split(body, e.Mark)
+		text, err := r.text("mail/digest.txt", e.Locale, page)
+		return parts{html, text}, err
+	})
+	if err != nil {
+		return zonewire.Mail{}, 0, err
+	}
+	m.HTML, m.Text = strings.Split(both.html, e.Mark), strings.Split(both.text, e.Mark)
+	for name, chunks := range map[string][]string{"mail/digest.html": m.HTML, "mail/digest.txt": m.Text} {
 		if len(chunks) < 2 {
-			return nil, zonewire.Invalidf("template %s: it has no link to leave: use {{.LeaveURL}}", name)
+			return zonewire.Mail{}, 0, zonewire.Invalidf("template %s: it has no link to leave: use {{.LeaveURL}}", name)
 		}
-		return chunks, nil
-	}
-	if m.HTML, err = fitted("mail/digest.html", r.html); err != nil {
-		return zonewire.Mail{}, 0, err
-	}
-	if m.Text, err = fitted("mail/digest.txt", r.text); err != nil {
-		return zonewire.Mail{}, 0, err
 	}
 	return m, p.Count, nil
 }

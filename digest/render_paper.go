@@ -226,10 +226,13 @@ const leads = 8
 // leastStory is less than any story takes, in bytes: no part within the limit tells more than limit/leastStory.
 const leastStory = 64
 
-// fit renders the fullest part within limit bytes. All fitting, items stories have a summary and the others a title.
-// Else summaries get shorter; then stories shrink to titles, down to a few leads; then titles are counted; then the
-// leads go too. The last resort tells no story at all, and is returned whatever it weighs.
-func fit(limit, items, stories int, render func(cut) (string, error)) (string, error) {
+// parts are the two forms of one mail.
+type parts struct{ html, text string }
+
+// fit renders the fullest mail whose parts are within limit bytes each. All fitting, items stories have a summary and
+// the others a title. Else summaries get shorter; then stories shrink to titles, down to a few leads; then titles are
+// counted; then the leads go too. The last resort tells no story at all, and is returned whatever it weighs.
+func fit(limit, items, stories int, render func(cut) (parts, error)) (parts, error) {
 	items, all := min(items, stories), min(stories, limit/leastStory)
 	few := min(items, leads)
 	steps := []struct {
@@ -242,27 +245,26 @@ func fit(limit, items, stories int, render func(cut) (string, error)) (string, e
 		{0, all, func(n int) cut { return cut{titles: n} }},
 	}
 	for _, step := range steps {
-		part, err := most(limit, step.lo, step.hi, func(n int) (string, error) { return render(step.cut(n)) })
-		if err != nil || part != "" {
-			return part, err
+		both, fits, err := most(limit, step.lo, step.hi, func(n int) (parts, error) { return render(step.cut(n)) })
+		if err != nil || fits {
+			return both, err
 		}
 	}
 	return render(cut{})
 }
 
-// most renders the largest n of lo to hi that fits; empty if not even lo does.
-func most(limit, lo, hi int, render func(n int) (string, error)) (string, error) {
-	var best string
+// most renders the largest n of lo to hi that fits; false if not even lo does.
+func most(limit, lo, hi int, render func(n int) (parts, error)) (best parts, fits bool, err error) {
 	for n := hi; lo <= hi; n = lo + (hi-lo)/2 { // the whole first: it fits on most days
-		part, err := render(n)
+		both, err := render(n)
 		if err != nil {
-			return "", err
+			return parts{}, false, err
 		}
-		if len(part) <= limit {
-			best, lo = part, n+1
+		if max(len(both.html), len(both.text)) <= limit {
+			best, fits, lo = both, true, n+1
 		} else {
 			hi = n - 1
 		}
 	}
-	return best, nil
+	return best, fits, nil
 }

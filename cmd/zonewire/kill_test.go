@@ -178,6 +178,7 @@ func (s *site) freeze(cmd *exec.Cmd) {
 		if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			s.t.Fatal(err)
 		}
+		time.Sleep(20 * time.Millisecond) // its threads stop one after the other
 		tx, err := db.Begin()
 		if err == nil {
 			if err := tx.Rollback(); err != nil {
