@@ -3,17 +3,27 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // group commits small writes together: each commit costs a disk flush, and workers that wait for one another's flush
 // would send no faster than the disk turns. Whoever comes first leads: it takes the writer, and by the time it has it
 // the others have queued; it runs them all in one transaction, tells each how it went, and hands the lead to one that
 // came meanwhile. No goroutine stands by.
+//
+// On a quick disk few come during a commit, and commits would be many and small. The leader therefore waits a moment for
+// most of those that the last commit has seen; where nobody else comes, nobody is waited for.
 type group struct {
 	mu      sync.Mutex
 	waiting []*grouped
 	led     bool
+	seen    int           // in the last commit and while it ran
+	enough  int           // wake the leader when so many wait
+	full    chan struct{} // closed then; nil while no leader waits
 }
+
+// gatherFor bounds the wait for others. A mail takes longer on any network.
+const gatherFor = 500 * time.Microsecond
 
 type grouped struct {
 	run  func(q querier) error
@@ -48,9 +58,35 @@ func (g *group) join(w *grouped) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting = append(g.waiting, w)
+	if g.full != nil && len(g.waiting) >= g.enough {
+		close(g.full)
+		g.full = nil
+	}
 	first := !g.led
 	g.led = true
 	return first
+}
+
+// gather waits for company.
+func (g *group) gather() {
+	g.mu.Lock()
+	g.enough = g.seen * 3 / 4
+	if len(g.waiting) >= g.enough {
+		g.mu.Unlock()
+		return
+	}
+	full := make(chan struct{})
+	g.full = full
+	g.mu.Unlock()
+	t := time.NewTimer(gatherFor)
+	defer t.Stop()
+	select {
+	case <-full:
+	case <-t.C:
+		g.mu.Lock()
+		g.full = nil
+		g.mu.Unlock()
+	}
 }
 
 // take gives all that wait now.
@@ -62,10 +98,11 @@ func (g *group) take() []*grouped {
 	return batch
 }
 
-// pass hands the lead to the first that waits, if anyone does.
-func (g *group) pass() {
+// pass hands the lead, after a commit of so many, to the first that waits, if anyone does.
+func (g *group) pass(committed int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.seen = committed + len(g.waiting)
 	if g.led = len(g.waiting) > 0; g.led {
 		close(g.waiting[0].lead)
 	}
@@ -73,6 +110,7 @@ func (g *group) pass() {
 
 // lead commits one batch, in which the leader's own write is.
 func (db *DB) lead(what string) {
+	db.group.gather()
 	var batch []*grouped
 	err := db.write(context.Background(), what, func(q querier) error {
 		if batch == nil { // taken only now, with the writer in hand; a retry runs the same ones
@@ -92,5 +130,5 @@ func (db *DB) lead(what string) {
 		}
 		close(w.done)
 	}
-	db.group.pass()
+	db.group.pass(len(batch))
 }
