@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,8 +18,8 @@ const leasedUntil = int64(1<<63 - 1)
 
 var (
 	qPaused = sqlText(`SELECT COUNT(*) FROM meta WHERE name = 'paused' AND value <> ''`)
-	// Groups that have open mail, by steps of the index from one to the next, and how much of each is due, as far as
-	// anyone asks: a group with a million rows costs as much as a group with one.
+	// Groups that have open mail, by steps of the index from one to the next, and what of each is due first: a group with a
+	// million rows costs as much as a group with one.
 	qGroups = sqlText(`
 		WITH RECURSIVE g(name) AS (
 			SELECT MIN(d.provider) FROM delivery d WHERE d.state IN (0, 1, 2) AND d.provider >= ?2
@@ -25,8 +28,12 @@ var (
 			FROM g
 			WHERE g.name IS NOT NULL)
 		SELECT g.name,
-			(SELECT COUNT(*)
-			FROM (SELECT 1 FROM delivery d WHERE d.state IN (0, 1, 2) AND d.provider = g.name AND d.next_ms <= ?1 LIMIT ?3) due)
+			(SELECT string_agg(CAST(due.id AS TEXT), ',')
+			FROM (
+				SELECT d.id FROM delivery d
+				WHERE d.state IN (0, 1, 2) AND d.provider = g.name AND d.next_ms <= ?1
+				ORDER BY d.next_ms, d.id
+				LIMIT ?3) due)
 		FROM g
 		WHERE g.name IS NOT NULL
 		LIMIT ?4`)
@@ -40,6 +47,11 @@ var (
 		UPDATE notice
 		SET state = 1, claim = ?3, worker_id = ?4, next_ms = ?5
 		WHERE id IN (SELECT id FROM c)`)
+	// One statement for the rows of many groups; unused places hold 0, which no row has.
+	claimRows = sqlText(`
+		UPDATE delivery
+		SET claim = ?2, state = 1, worker_id = ?3, next_ms = ?4
+		WHERE id IN (` + parameters(5, rowsAtOnce) + `) AND state IN (0, 1, 2) AND next_ms <= ?1`)
 	claimGroup = sqlText(`
 		WITH c AS (
 			SELECT id FROM delivery
@@ -175,12 +187,15 @@ func (db *DB) idle(ctx context.Context, c *claiming) (idle, gone bool, err error
 type share struct {
 	zonewire.Provider
 	most int
+	due  []int64 // the first rows that are due
+	full bool    // there may be more
 }
 
 // Bounds of one look at the groups.
 const (
 	groupsShared = 8    // a claim is shared among as many, if there are as many
-	groupsAtOnce = 32   // a query
+	rowsAtOnce   = 64   // a statement
+	groupsAtOnce = 128  // a query, but in the first no more than are shared among
 	groupsLooked = 1000 // though most have nothing due: a few milliseconds
 )
 
@@ -192,36 +207,31 @@ func (c *claiming) look(ctx context.Context, q querier, from string) error {
 	if err != nil {
 		return err
 	}
-	type group struct {
-		name string
-		due  int
-	}
 	part := max(1, c.n/groupsShared)
 	looked, found, round := 0, 0, from == ""
-	for at := from; ; {
+	for at, atOnce := from, groupsShared+2; ; atOnce = groupsAtOnce {
 		// One more than is looked at: where to go on.
-		groups, err := collect(ctx, q, qGroups, []any{toMs(c.now), at, int64(part), int64(groupsAtOnce + 1)}, func(rows *sql.Rows) (g group, err error) {
-			return g, rows.Scan(&g.name, &g.due)
-		})
+		groups, err := collect(ctx, q, qGroups, []any{toMs(c.now), at, int64(part), int64(atOnce + 1)}, scanShare)
 		if err != nil {
 			return err
 		}
-		for _, g := range groups[:min(len(groups), groupsAtOnce)] {
-			if round && from != "" && g.name >= from {
+		for _, g := range groups[:min(len(groups), atOnce)] {
+			if round && from != "" && g.Name >= from {
 				return nil
 			}
 			if found >= c.n || looked == groupsLooked {
-				c.next, c.more = g.name, true
+				c.next, c.more = g.Name, true
 				return nil
 			}
 			looked++
-			if g.due > 0 {
-				found += c.weigh(paces, g.name, g.due)
+			if len(g.due) > 0 {
+				g.full = len(g.due) == part
+				found += c.weigh(paces, g)
 			}
 		}
 		switch {
-		case len(groups) > groupsAtOnce:
-			at = groups[groupsAtOnce].name
+		case len(groups) > atOnce:
+			at = groups[atOnce].Name
 		case round:
 			return nil
 		default:
@@ -230,27 +240,41 @@ func (c *claiming) look(ctx context.Context, q querier, from string) error {
 	}
 }
 
-// weigh opens a group that has so much due, or notes when it is free. It gives how much the claim may count on.
-func (c *claiming) weigh(paces map[string]zonewire.Provider, name string, due int) int {
-	p, known := paces[name]
-	if !known {
-		p.Name = name
+func scanShare(rows *sql.Rows) (g share, err error) {
+	var ids sql.NullString
+	if err := rows.Scan(&g.Name, &ids); err != nil || !ids.Valid {
+		return g, err
 	}
-	most := p.Allowance(c.n, c.now)
-	if most == 0 {
-		if at := p.FreeAt(c.now); c.freeAt.IsZero() || at.Before(c.freeAt) {
+	for text := range strings.SplitSeq(ids.String, ",") {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return g, err
+		}
+		g.due = append(g.due, id)
+	}
+	return g, nil
+}
+
+// weigh opens a group with due mail, or notes when it is free. It gives how much the claim may count on.
+func (c *claiming) weigh(paces map[string]zonewire.Provider, g share) int {
+	if p, known := paces[g.Name]; known {
+		g.Provider = p
+	}
+	g.most = g.Allowance(c.n, c.now)
+	if g.most == 0 {
+		if at := g.FreeAt(c.now); c.freeAt.IsZero() || at.Before(c.freeAt) {
 			c.freeAt = at
 		}
 		return 0
 	}
 	if c.room != nil {
-		most = min(most, c.room(name))
+		g.most = min(g.most, c.room(g.Name))
 	}
-	if most <= 0 {
+	if g.most <= 0 {
 		return 0
 	}
-	c.open = append(c.open, share{p, most})
-	return min(most, due)
+	c.open = append(c.open, g)
+	return min(g.most, len(g.due))
 }
 
 func (c *claiming) notices(ctx context.Context, q querier) error {
@@ -273,27 +297,64 @@ func (c *claiming) notices(ctx context.Context, q querier) error {
 }
 
 // deliveries shares what is left of the claim among the groups: each gets an even part, and what one cannot use goes
-// round again. It begins anywhere, so that no group is always last.
+// round again.
 func (c *claiming) deliveries(ctx context.Context, q querier) error {
 	paces, err := providersByName(ctx, q) // as they are with the writer in hand
 	if err != nil {
 		return err
 	}
-	var open []share
+	troubled := map[string]bool{}
+	var rows []int64
+	var more []share
 	for _, g := range c.open {
 		if p, known := paces[g.Name]; known {
 			g.Provider, g.most = p, min(g.most, p.Allowance(c.n, c.now))
 		}
-		if g.most > 0 {
-			open = append(open, g)
+		troubled[g.Name] = g.Troubled()
+		got := g.due[:min(len(g.due), g.most, c.left)]
+		rows, c.left = append(rows, got...), c.left-len(got)
+		if g.most -= len(got); g.full && g.most > 0 {
+			more = append(more, g)
 		}
 	}
-	if len(open) == 0 {
-		return nil
+	for chunk := range slices.Chunk(rows, rowsAtOnce) {
+		args := []any{toMs(c.now), c.number, c.worker, leasedUntil}
+		for i := range rowsAtOnce {
+			id := int64(0)
+			if i < len(chunk) {
+				id = chunk[i]
+			}
+			args = append(args, id)
+		}
+		if _, err := q.exec(ctx, claimRows, args...); err != nil {
+			return err
+		}
 	}
+	if err := c.rounds(ctx, q, more); err != nil {
+		return err
+	}
+	deliveries, err := collect(ctx, q, qClaimedDeliveries, []any{c.worker, c.number}, func(rows *sql.Rows) (zonewire.Job, error) {
+		j := zonewire.Job{Kind: zonewire.DigestJob}
+		var slot int64
+		err := rows.Scan(&j.ID, &j.Claim, &j.Digest, &slot, &j.ListID, &j.Subscriber, &j.Subscription, &j.Variant, &j.Email,
+			&j.Provider, &j.Attempts, &j.Losses)
+		j.Slot, j.Troubled = fromMs(slot), troubled[j.Provider]
+		return j, err
+	})
+	if err != nil {
+		return err
+	}
+	c.jobs = append(c.jobs, deliveries...)
+	taken := map[string]int{}
+	for _, j := range deliveries {
+		taken[j.Provider]++
+	}
+	return book(ctx, q, paces, taken, c.now)
+}
+
+// rounds shares what is left among the groups that may have more. It begins anywhere, so that no group is always last.
+func (c *claiming) rounds(ctx context.Context, q querier, open []share) error {
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
-	taken := make(map[string]int, len(open))
-	troubled := map[string]bool{}
 	for len(open) > 0 && c.left > 0 {
 		part := max(1, c.left/len(open))
 		var more []share
@@ -307,27 +368,25 @@ func (c *claiming) deliveries(ctx context.Context, q querier) error {
 				return err
 			}
 			c.left -= int(got)
-			taken[g.Name] += int(got)
-			troubled[g.Name] = g.Troubled()
 			if g.most -= int(got); g.most > 0 && int(got) == want {
 				more = append(more, g)
 			}
 		}
 		open = more
 	}
-	if err := book(ctx, q, paces, taken, c.now); err != nil {
-		return err
+	return nil
+}
+
+// parameters lists n of them for an IN list.
+func parameters(first, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("?" + strconv.Itoa(first+i))
 	}
-	deliveries, err := collect(ctx, q, qClaimedDeliveries, []any{c.worker, c.number}, func(rows *sql.Rows) (zonewire.Job, error) {
-		j := zonewire.Job{Kind: zonewire.DigestJob}
-		var slot int64
-		err := rows.Scan(&j.ID, &j.Claim, &j.Digest, &slot, &j.ListID, &j.Subscriber, &j.Subscription, &j.Variant, &j.Email,
-			&j.Provider, &j.Attempts, &j.Losses)
-		j.Slot, j.Troubled = fromMs(slot), troubled[j.Provider]
-		return j, err
-	})
-	c.jobs = append(c.jobs, deliveries...)
-	return err
+	return b.String()
 }
 
 // Due counts the mails that may be claimed now, if their providers let them.
