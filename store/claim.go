@@ -193,10 +193,10 @@ type share struct {
 
 // Bounds of one look at the groups.
 const (
-	groupsShared = 8    // a claim is shared among as many, if there are as many
-	rowsAtOnce   = 64   // a statement
-	groupsAtOnce = 128  // a query, but in the first no more than are shared among
-	groupsLooked = 1000 // though most have nothing due: a few milliseconds
+	groupsShared = 8   // a claim is shared among as many, if there are as many
+	rowsAtOnce   = 64  // a statement
+	groupsAtOnce = 128 // a query, but in the first no more than are shared among
+	groupsLooked = 500 // though most have nothing due: some milliseconds
 )
 
 // look finds groups from which something may be claimed now, as many as the claim can use, and notes when those held

@@ -23,7 +23,7 @@ type group struct {
 }
 
 // gatherFor bounds the wait for others. A mail takes longer on any network.
-const gatherFor = 500 * time.Microsecond
+const gatherFor = 250 * time.Microsecond
 
 type grouped struct {
 	run  func(q querier) error
