@@ -78,29 +78,37 @@ var (
 	qNoticeDue = sqlText(`SELECT COUNT(*) FROM notice WHERE state IN (0, 1, 2) AND next_ms <= ?1`)
 )
 
-// claims is where the claims of this process have got to.
+// claims is where the claims of this process have got to. Those that find nothing go on with one round together: only
+// when it is closed there is nothing.
 type claims struct {
-	mu   sync.Mutex
-	next string // the provider group to look at next
+	mu sync.Mutex
+	at position
 }
 
-func (c *claims) at() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.next
+type position struct {
+	next   string    // the provider group to look at next
+	until  string    // where the round is closed
+	freeAt time.Time // when the first group of the round that is held back is free
 }
 
-func (c *claims) move(next string) {
+func (c *claims) position() position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next = next
+	return c.at
+}
+
+func (c *claims) move(to position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = to
 }
 
 // Claim leases up to n mails that are due to a worker, notices first, and takes over what workers that are gone have
 // left. The provider groups that have due mail take turns: those of one claim share n evenly, each within its pace and
 // within room, which says how many more of a group the worker can use; nil is no bound. While sending is paused there
 // are none. With nothing to do it only reads: an idle daemon that asks every second must not flush the disk as often.
-// A claim looks at so many groups and no more: one without jobs whose FreeAt is now has not seen them all.
+// A claim looks at so many groups and no more: one without jobs whose FreeAt is now has not seen them all, and the next
+// one goes on.
 func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider string) int, now time.Time) (zonewire.Claim, error) {
 	c := claiming{worker: worker, n: n, room: room, now: now}
 	// The driver watches a context that can end from a goroutine a statement; these are many, and short.
@@ -118,7 +126,7 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider
 			if err := db.reap(quick, q, worker, now); err != nil {
 				return err
 			}
-			if err := c.look(quick, q, db.claims.at()); err != nil {
+			if err := c.look(quick, q, db.claims.position()); err != nil {
 				return err
 			}
 		}
@@ -127,7 +135,7 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider
 			return err
 		}
 		if paused > 0 {
-			c.freeAt, c.more = time.Time{}, false
+			c.at.freeAt, c.more = time.Time{}, false
 			return nil
 		}
 		if err := c.notices(quick, q); err != nil {
@@ -136,7 +144,7 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider
 		return c.deliveries(quick, q)
 	})
 	if err == nil {
-		db.claims.move(c.next)
+		db.claims.move(c.at)
 	}
 	return c.result(), err
 }
@@ -148,17 +156,16 @@ type claiming struct {
 	room           func(provider string) int
 	now            time.Time
 	open           []share
-	freeAt         time.Time
-	next           string // the first group that was not looked at
-	more           bool   // there is one
+	at             position
+	more           bool // the round is not closed
 	jobs           []zonewire.Job
 }
 
 func (c *claiming) result() zonewire.Claim {
 	if len(c.jobs) == 0 && c.more {
-		c.freeAt = c.now
+		return zonewire.Claim{FreeAt: c.now}
 	}
-	return zonewire.Claim{Jobs: c.jobs, FreeAt: c.freeAt}
+	return zonewire.Claim{Jobs: c.jobs, FreeAt: c.at.freeAt}
 }
 
 // idle reports whether a claim would find nothing, as far as it looks: no mail is due that may go now, and no worker is
@@ -169,7 +176,7 @@ func (db *DB) idle(ctx context.Context, c *claiming) (idle, gone bool, err error
 	if err := q.row(ctx, qNoticeIsDue, []any{toMs(c.now), leasedUntil}, &notice); err != nil {
 		return false, false, err
 	}
-	if err := c.look(ctx, q, db.claims.at()); err != nil {
+	if err := c.look(ctx, q, db.claims.position()); err != nil {
 		return false, false, err
 	}
 	left, err := goneWorkers(ctx, q, c.worker, c.now)
@@ -178,7 +185,7 @@ func (db *DB) idle(ctx context.Context, c *claiming) (idle, gone bool, err error
 	}
 	gone, idle = len(left) > 0, notice == leasedUntil && len(c.open) == 0 && len(left) == 0
 	if idle {
-		db.claims.move(c.next)
+		db.claims.move(c.at)
 	}
 	return idle, gone, nil
 }
@@ -200,27 +207,36 @@ const (
 )
 
 // look finds groups from which something may be claimed now, as many as the claim can use, and notes when those held
-// back are free. It goes round once, from a name on.
-func (c *claiming) look(ctx context.Context, q querier, from string) error {
-	c.open, c.freeAt, c.next, c.more = nil, time.Time{}, from, false
+// back are free. It goes on with the round, and begins a new one where it found something.
+func (c *claiming) look(ctx context.Context, q querier, from position) error {
+	c.open, c.at, c.more = nil, from, true
+	defer func() {
+		if len(c.open) > 0 || !c.more {
+			c.at.until = c.at.next
+		}
+	}()
 	paces, err := providersByName(ctx, q)
 	if err != nil {
 		return err
 	}
 	part := max(1, c.n/groupsShared)
-	looked, found, round := 0, 0, from == ""
-	for at, atOnce := from, groupsShared+2; ; atOnce = groupsAtOnce {
+	looked, found, wrap := 0, 0, from.next >= from.until
+	if from.next == from.until {
+		c.at.freeAt = time.Time{} // a new round
+	}
+	for atOnce := groupsShared + 2; ; atOnce = groupsAtOnce {
 		// One more than is looked at: where to go on.
-		groups, err := collect(ctx, q, qGroups, []any{toMs(c.now), at, int64(part), int64(atOnce + 1)}, scanShare)
+		groups, err := collect(ctx, q, qGroups, []any{toMs(c.now), c.at.next, int64(part), int64(atOnce + 1)}, scanShare)
 		if err != nil {
 			return err
 		}
 		for _, g := range groups[:min(len(groups), atOnce)] {
-			if round && from != "" && g.Name >= from {
+			c.at.next = g.Name
+			if !wrap && from.until != "" && g.Name >= from.until {
+				c.more = false
 				return nil
 			}
 			if found >= c.n || looked == groupsLooked {
-				c.next, c.more = g.Name, true
 				return nil
 			}
 			looked++
@@ -229,14 +245,16 @@ func (c *claiming) look(ctx context.Context, q querier, from string) error {
 				found += c.weigh(paces, g)
 			}
 		}
-		switch {
-		case len(groups) > atOnce:
-			at = groups[atOnce].Name
-		case round:
-			return nil
-		default:
-			at, round = "", true
+		if len(groups) > atOnce {
+			c.at.next = groups[atOnce].Name
+			continue
 		}
+		c.at.next = ""
+		if !wrap || from.until == "" {
+			c.more = false
+			return nil
+		}
+		wrap = false
 	}
 }
 
@@ -262,8 +280,8 @@ func (c *claiming) weigh(paces map[string]zonewire.Provider, g share) int {
 	}
 	g.most = g.Allowance(c.n, c.now)
 	if g.most == 0 {
-		if at := g.FreeAt(c.now); c.freeAt.IsZero() || at.Before(c.freeAt) {
-			c.freeAt = at
+		if at := g.FreeAt(c.now); c.at.freeAt.IsZero() || at.Before(c.at.freeAt) {
+			c.at.freeAt = at
 		}
 		return 0
 	}
