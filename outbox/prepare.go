@@ -116,6 +116,11 @@ func (c Composer) digestHeaders(m zonewire.Mail, contact string) []byte {
 // bytes, so that a retry is the same message; only its signature is made anew. It fails with [ErrAddress] if the address
 // has no form that SMTP can take, and with another error if the mail itself cannot be sent now.
 func (p *Prepared) Compose(job zonewire.Job, to zonewire.Address) (Envelope, error) {
+	return p.compose(nil, job, to)
+}
+
+// compose is [Prepared.Compose] into room, which the envelope then holds: a sender makes one mail after the other.
+func (p *Prepared) compose(room []byte, job zonewire.Job, to zonewire.Address) (Envelope, error) {
 	if p.unfit != nil {
 		return Envelope{}, p.unfit
 	}
@@ -134,8 +139,7 @@ func (p *Prepared) Compose(job zonewire.Job, to zonewire.Address) (Envelope, err
 		return Envelope{}, err
 	}
 
-	head := make([]byte, 0, 1024)
-	head = appendHeader(head, "To", "<"+to.Wire+">")
+	head := appendHeader(slices.Grow(room[:0], 2048+len(rest.bytes)), "To", "<"+to.Wire+">")
 	head = appendHeader(head, "Message-ID", "<"+secret.MessageID(job, p.host)+">")
 	if token != "" {
 		web := "<" + p.baseURL + "/unsubscribe/" + token + ">"
@@ -150,7 +154,7 @@ func (p *Prepared) Compose(job zonewire.Job, to zonewire.Address) (Envelope, err
 	if job.Kind == zonewire.DigestJob {
 		head = append(head, p.digest...)
 	}
-	e := Envelope{From: p.sender, To: to.Wire, Message: bytes.Join([][]byte{head, rest.bytes}, nil)}
+	e := Envelope{From: p.sender, To: to.Wire, Message: append(head, rest.bytes...)}
 	rest.fill(e.Message[len(head):], token)
 	if p.composer.BounceDomain != "" {
 		e.From = secret.ReturnPath(job.Ref()) + "@" + p.composer.BounceDomain

@@ -175,17 +175,19 @@ func (s *shift) send(ctx, dialling context.Context) error {
 // session sends over one connection until it is used up, unused, or broken.
 func (s *shift) session(ctx context.Context, conn Conn) error {
 	used := map[string]int{} // mails of each provider group
+	var room []byte          // of the last message: the next is made in its place
 	for n := 0; n == 0 || n < s.options.MailsPerConnection && conn.Usable(); n++ {
 		job, took := s.queue.take(ctx, used, n == 0, idleAfter)
 		if took != tookJob {
 			return nil
 		}
 		used[job.Provider]++
-		m, err := s.begin(ctx, job)
+		m, err := s.begin(ctx, job, room)
 		if m == nil {
 			s.queue.done(job)
 		}
 		for m != nil && err == nil {
+			room = m.envelope.Message
 			more := n+1 < s.options.MailsPerConnection
 			if m, err = s.deliver(ctx, conn, *m, used, more); m != nil {
 				n++
@@ -207,8 +209,8 @@ type begun struct {
 
 // begin composes a job and marks it as being sent. Until then an end of ctx leaves it untouched; from then on only the
 // end of the grace time cuts it short. It gives nothing if there is nothing to send.
-func (s *shift) begin(ctx context.Context, job zonewire.Job) (*begun, error) {
-	envelope, out, err := s.compose(ctx, job)
+func (s *shift) begin(ctx context.Context, job zonewire.Job, room []byte) (*begun, error) {
+	envelope, out, err := s.compose(ctx, job, room)
 	if err != nil {
 		return nil, quiet(ctx, err)
 	}
@@ -258,7 +260,7 @@ func (s *shift) turn(ctx context.Context, m begun, out zonewire.Outcome, job zon
 			s.queue.done(job)
 		}
 	}()
-	envelope, failed, err := s.compose(ctx, job)
+	envelope, failed, err := s.compose(ctx, job, m.envelope.Message)
 	if err != nil || failed != nil || !s.limiter.Allow() {
 		return s.oneByOne(ctx, m, out, job)
 	}
@@ -285,7 +287,7 @@ func (s *shift) oneByOne(ctx context.Context, m begun, out zonewire.Outcome, job
 	if err := errors.Join(s.finish(m.job, out), s.observe(m.job, out, m.envelope.To, m.at)); err != nil {
 		return nil, err
 	}
-	return s.begin(ctx, job)
+	return s.begin(ctx, job, m.envelope.Message)
 }
 
 // observe tells the provider's pace and breaker how a mail was answered. While all goes well nobody needs to know.
@@ -323,8 +325,8 @@ func (s *shift) reclaim() error {
 	})
 }
 
-// compose makes the job's message, or tells what becomes of a job that has none.
-func (s *shift) compose(ctx context.Context, job zonewire.Job) (Envelope, *zonewire.Outcome, error) {
+// compose makes the job's message in room, or tells what becomes of a job that has none.
+func (s *shift) compose(ctx context.Context, job zonewire.Job, room []byte) (Envelope, *zonewire.Outcome, error) {
 	var variant *Prepared
 	if job.Mail == nil {
 		err := s.persist(ctx, "read mail", func(ctx context.Context) (err error) {
@@ -342,7 +344,7 @@ func (s *shift) compose(ctx context.Context, job zonewire.Job) (Envelope, *zonew
 	if err == nil {
 		var e Envelope
 		if variant != nil {
-			e, err = variant.Compose(job, to)
+			e, err = variant.compose(room, job, to)
 		} else {
 			e, err = s.composer.Compose(*job.Mail, job, to)
 		}
