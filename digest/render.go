@@ -63,7 +63,7 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 	if e.Mark == "" {
 		return zonewire.Mail{}, 0, zonewire.Invalidf("digest of list %s: no mark for the links to leave", e.List.Slug)
 	}
-	sender, host, err := senderOf(e.From)
+	sender, host, err := SenderOf(e.From)
 	if err != nil {
 		return zonewire.Mail{}, 0, err
 	}
@@ -74,7 +74,7 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 	p.LeaveURL = e.BaseURL + "/unsubscribe/" + e.Mark
 	p.Contact = sender
 	if e.ReplyTo != "" {
-		if p.Contact, _, err = senderOf(e.ReplyTo); err != nil {
+		if p.Contact, _, err = SenderOf(e.ReplyTo); err != nil {
 			return zonewire.Mail{}, 0, err
 		}
 	}
@@ -139,8 +139,9 @@ func (r *Renderer) text(name, locale string, data any) (string, error) {
 	return b.String(), err
 }
 
-// senderOf takes the address out of a From or Reply-To header, and its domain in ASCII, which Message-ID and List-Id are made of.
-func senderOf(from string) (address, host string, err error) {
+// SenderOf takes the address out of a From or Reply-To header, and its domain in ASCII, which Message-ID and List-Id
+// are made of. [zonewire.ErrInvalid] if it holds none.
+func SenderOf(from string) (address, host string, err error) {
 	a, err := mail.ParseAddress(from)
 	if err != nil {
 		return "", "", zonewire.Invalidf("mail address %q: %v; write it as Name <news@example.com>", from, err)

@@ -2,13 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"mime"
@@ -16,162 +10,20 @@ import (
 	"net/http"
 	"net/mail"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
-	"github.com/emersion/go-msgauth/dkim"
 	"github.com/google/go-cmp/cmp"
 
 	"zonewire"
 	"zonewire/internal/smtptest"
 )
-
-// needTool skips the test where a tool of another make is missing; in CI that is a failure.
-func needTool(t *testing.T, there bool, what string) {
-	t.Helper()
-	if there {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: see scripts/test-deps", what)
-	}
-	t.Skipf("%s is missing: see scripts/test-deps", what)
-}
-
-func runs(name string, args ...string) bool { return exec.Command(name, args...).Run() == nil }
-
-// offline is the beginning of a command line that takes the network from what follows, where this machine lets us: the
-// judges of a mail must come to their verdict without asking anyone.
-var offline = sync.OnceValue(func() []string {
-	if cut := []string{"unshare", "--net"}; runs(cut[0], cut[1], "true") {
-		return cut
-	}
-	return []string{"env"}
-})
-
-// judge runs a tool of another make in a folder on some input, without a network, and gives what it prints. Its exit
-// code is not asked: what it says is.
-func judge(t *testing.T, dir string, stdin []byte, command ...string) []byte {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	line := append(offline(), command...)
-	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
-	cmd.Dir, cmd.Stdin = dir, bytes.NewReader(stdin)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		if _, ended := err.(*exec.ExitError); !ended || len(out) == 0 {
-			t.Fatalf("%s: %v: %s", strings.Join(command, " "), err, stderr.String())
-		}
-	}
-	return out
-}
-
-// judgeJSON is judge for a tool that prints JSON.
-func judgeJSON(t *testing.T, into any, dir string, stdin []byte, command ...string) {
-	t.Helper()
-	out := judge(t, dir, stdin, command...)
-	if err := json.Unmarshal(out, into); err != nil {
-		t.Fatalf("%s: %v:\n%s", strings.Join(command, " "), err, out)
-	}
-}
-
-func absolute(t *testing.T, path ...string) string {
-	t.Helper()
-	abs, err := filepath.Abs(filepath.Join(path...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return abs
-}
-
-// signingKeys writes an RSA and an Ed25519 key as an operator would have them, and gives the settings that name them.
-func signingKeys(t *testing.T, dir string) (env []string) {
-	t.Helper()
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, edKey, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := func(name string, key any) string {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return []string{
-		"ZONEWIRE_MAIL_DKIM_DOMAIN=example.com",
-		"ZONEWIRE_MAIL_DKIM_SELECTOR=r1", "ZONEWIRE_MAIL_DKIM_KEY_FILE=" + file("rsa.pem", rsaKey),
-		"ZONEWIRE_MAIL_DKIM_ED25519_SELECTOR=e1", "ZONEWIRE_MAIL_DKIM_ED25519_KEY_FILE=" + file("ed25519.pem", edKey),
-	}
-}
-
-// published is the DNS of an operator who published what the doctor prints.
-func (s *site) published() records {
-	s.t.Helper()
-	var doctor struct{ Records []dnsRecord }
-	if err := json.Unmarshal([]byte(s.run("doctor", "--offline", "-o", "json")), &doctor); err != nil {
-		s.t.Fatal(err)
-	}
-	all := records{}
-	for _, r := range doctor.Records {
-		if r.Type == "TXT" {
-			all[r.Name] = r.Value
-		}
-	}
-	return all
-}
-
-// records are TXT records by name, in place of a DNS; it also knows where news.example.com is.
-type records map[string]string
-
-func (r records) lookup(name string) ([]string, error) {
-	txt, ok := r[strings.TrimSuffix(name, ".")]
-	if !ok {
-		return nil, fmt.Errorf("no such name: %s", name)
-	}
-	return []string{txt}, nil
-}
-
-// file writes the records as mailauth and verify.py read them.
-func (r records) file(t *testing.T) string {
-	t.Helper()
-	all := map[string]map[string]any{"news.example.com": {"A": []string{senderIP}}}
-	for name, txt := range r {
-		all[name] = map[string]any{"TXT": [][]string{{txt}}}
-	}
-	body, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "dns.json")
-	if err := os.WriteFile(path, body, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// senderIP is a public address as a sender would have: filters know the ones reserved for documentation as illegal.
-const senderIP = "52.95.48.9"
 
 // welcome is a mail on its way: what the server took, and what it must say.
 type welcome struct {
@@ -575,163 +427,6 @@ func (w *welcome) spam(t *testing.T) {
 		if err != nil || p >= 0.01 { // 0.001 is how it writes a mere remark, such as HTML_MESSAGE
 			t.Errorf("spamassassin has something against it: %s, %v", rule, err)
 		}
-	}
-}
-
-// signed gives the tags of each signature, from the top.
-func (w *welcome) signed() []map[string]string {
-	var all []map[string]string
-	for _, v := range w.head["Dkim-Signature"] {
-		tags := map[string]string{}
-		for tag := range strings.SplitSeq(v, ";") {
-			name, value, _ := strings.Cut(tag, "=")
-			tags[strings.TrimSpace(name)] = strings.Join(strings.Fields(value), "")
-		}
-		all = append(all, tags)
-	}
-	return all
-}
-
-// verdicts are what each verifier says of each signature of a mail; "ok" is the only good one.
-func (w *welcome) verdicts(t *testing.T, raw []byte) map[string][]string {
-	t.Helper()
-	needTool(t, runs("/usr/bin/python3", "-c", "import dkim"), "Debian's python3-dkim")
-	all := map[string][]string{}
-	checks, err := dkim.VerifyWithOptions(bytes.NewReader(raw), &dkim.VerifyOptions{LookupTXT: w.dns.lookup})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range checks {
-		said := "ok"
-		if v.Err != nil {
-			said = v.Err.Error()
-		}
-		all["go-msgauth"] = append(all["go-msgauth"], said)
-	}
-	var said []string
-	judgeJSON(t, &said, ".", raw, "/usr/bin/python3", absolute(t, "../../scripts/mail-check/verify.py"), w.dns.file(t))
-	all["dkimpy"] = said
-	var report authentication
-	w.mailauth(t, &report, raw)
-	for _, r := range report.DKIM.Results {
-		said := "ok"
-		if r.Status.Result != "pass" {
-			said = r.Status.Result + " " + r.Status.Comment
-		}
-		all["mailauth"] = append(all["mailauth"], said)
-	}
-	return all
-}
-
-func (w *welcome) signatures(t *testing.T) {
-	tags := w.signed()
-	if len(tags) != 2 {
-		t.Fatalf("%d signatures, want one of RSA and one of Ed25519", len(tags))
-	}
-	algorithms := map[string]string{}
-	for _, s := range tags {
-		algorithms[s["a"]] = s["s"] + "." + s["d"]
-		if _, bounded := s["l"]; bounded {
-			t.Error("a signature covers only the first bytes of the body")
-		}
-		signed := map[string]int{}
-		for name := range strings.SplitSeq(s["h"], ":") {
-			signed[strings.ToLower(name)]++
-		}
-		for _, name := range []string{"subject", "date", "to", "message-id", "mime-version", "content-type", "list-id", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"} {
-			if signed[name] == 0 {
-				t.Errorf("%s does not sign %s", s["a"], name)
-			}
-		}
-		if signed["from"] < 2 {
-			t.Errorf("%s leaves room for a second From", s["a"])
-		}
-	}
-	if diff := cmp.Diff(map[string]string{"rsa-sha256": "r1.example.com", "ed25519-sha256": "e1.example.com"}, algorithms); diff != "" {
-		t.Errorf("signatures: -want +got:\n%s", diff)
-	}
-
-	for who, said := range w.verdicts(t, w.arrived(t)) {
-		if !slices.Equal(said, []string{"ok", "ok"}) {
-			t.Errorf("%s: %q, want both ok", who, said)
-		}
-	}
-}
-
-// unforgeable changes the mail as someone on its way might.
-func (w *welcome) unforgeable(t *testing.T) {
-	for name, change := range map[string]func(string) string{
-		"a second From above": func(m string) string { return "From: Bank <bank@example.org>\r\n" + m },
-		"a second From below": func(m string) string {
-			return strings.Replace(m, "\r\n\r\n", "\r\nFrom: Bank <bank@example.org>\r\n\r\n", 1)
-		},
-		"another link to leave": func(m string) string { return strings.Replace(m, "/unsubscribe/", "/unsubscribe/x", 1) },
-		"no one-click any more": func(m string) string { return strings.Replace(m, "\r\nList-Unsubscribe-Post:", "\r\nX-Post:", 1) },
-		"a line more":           func(m string) string { return m + "and more\r\n" },
-	} {
-		changed := change(string(w.Raw))
-		if changed == string(w.Raw) {
-			t.Fatalf("%s: nothing changed", name)
-		}
-		for who, said := range w.verdicts(t, []byte(changed)) {
-			if slices.Contains(said, "ok") || len(said) != 2 {
-				t.Errorf("%s: %s says %q, want no good signature", name, who, said)
-			}
-		}
-	}
-}
-
-// authentication is the part of mailauth's report that is there for every mail.
-type authentication struct {
-	DKIM struct {
-		Results []struct {
-			Status struct {
-				Result, Comment string
-				Aligned         any // false, or the domain
-			}
-		}
-	}
-	SPF struct {
-		Status struct{ Result, Comment string }
-	}
-}
-
-// alignment is the part that is there for a mail with one From.
-type alignment struct {
-	DMARC struct {
-		Status    struct{ Result, Comment string }
-		Alignment struct{ SPF, DKIM struct{ Result any } } // false, or the domain
-	}
-}
-
-func (w *welcome) mailauth(t *testing.T, into any, raw []byte) {
-	t.Helper()
-	judgeJSON(t, into, nodeDir(t), raw, "node_modules/.bin/mailauth", "report", "--dns-cache", w.dns.file(t), "--client-ip", senderIP,
-		"--helo", "news.example.com", "--mta", "mx.example.net", "--sender", w.From)
-}
-
-func (w *welcome) authentic(t *testing.T) {
-	var a struct {
-		authentication
-		alignment
-	}
-	w.mailauth(t, &a, w.arrived(t))
-	if a.SPF.Status.Result != "pass" {
-		t.Errorf("spf: %v", a.SPF.Status)
-	}
-	if len(a.DKIM.Results) != 2 {
-		t.Errorf("dkim: %d signatures", len(a.DKIM.Results))
-	}
-	for i, r := range a.DKIM.Results {
-		if r.Status.Result != "pass" || r.Status.Aligned != "example.com" {
-			t.Errorf("dkim %d: %v", i, r.Status)
-		}
-	}
-	if a.DMARC.Status.Result != "pass" {
-		t.Errorf("dmarc: %v", a.DMARC.Status)
-	}
-	if spf, dkim := a.DMARC.Alignment.SPF.Result, a.DMARC.Alignment.DKIM.Result; spf != "bounce.example.com" || dkim != "example.com" {
-		t.Errorf("dmarc aligns spf with %v and dkim with %v, want both", spf, dkim)
 	}
 }
 

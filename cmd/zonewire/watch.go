@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net/mail"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -15,9 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-
 	"zonewire"
+	"zonewire/digest"
 	"zonewire/store"
 	"zonewire/templates"
 )
@@ -54,9 +52,9 @@ type watch struct {
 
 // newWatch builds the watch of the configuration. Without an operator it still keeps and logs the alarms.
 func (e *engine) newWatch() (*watch, error) {
-	sender, err := senderHost(e.cfg.Mail.From)
+	_, sender, err := digest.SenderOf(e.cfg.Mail.From)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mail.from: %w", err)
 	}
 	site, err := url.Parse(e.site.BaseURL)
 	if err != nil {
@@ -367,17 +365,4 @@ func (w *watch) compose(untold []zonewire.Alarm, matters []matter, now time.Time
 func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
-}
-
-// senderHost is the domain of a From header in ASCII, which Message-ID is made of.
-func senderHost(from string) (string, error) {
-	a, err := mail.ParseAddress(from)
-	if err != nil {
-		return "", fmt.Errorf("mail.from: %w", err)
-	}
-	host, err := idna.Lookup.ToASCII(a.Address[strings.LastIndexByte(a.Address, '@')+1:])
-	if err != nil {
-		return "", fmt.Errorf("mail.from: %w", err)
-	}
-	return host, nil
 }
