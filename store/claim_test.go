@@ -121,28 +121,30 @@ func TestABreakerHoldsBackOneProviderOnly(t *testing.T) {
 	})
 }
 
-const home = "machine 1, /srv/zonewire.db"
+var home = store.Home{Machine: "m1", File: "17"}
 
 func TestACopiedDatabaseComesUpPaused(t *testing.T) {
 	db := openSQLite(t)
 	d := planned(t, db, 2)
-	check1 := func(home, want string) {
+	check1 := func(home store.Home, want string) {
 		t.Helper()
 		moved := must[string](t)(db.CheckHome(t.Context(), at(day), home))
 		paused := must[string](t)(db.SendingPaused(t.Context()))
 		if !strings.Contains(moved, want) || (want == "") != (moved == "") || paused != moved {
-			t.Errorf("home %q: moved %q, paused %q, want %q", home, moved, paused, want)
+			t.Errorf("home %v: moved %q, paused %q, want %q", home, moved, paused, want)
 		}
 	}
 	check1(home, "")
 	check1(home, "")
-	check1("machine 2, /srv/zonewire.db", "copied or moved")
+	check1(store.Home{File: "17"}, "") // the same file, seen from a container
+	other := store.Home{Machine: "m2", File: "17"}
+	check1(other, "copied or moved")
 	w := worker(t, db, day)
 	if got := claim(t, db, w, 9, day); len(got) != 0 {
 		t.Errorf("a copy sends %d mails", len(got))
 	}
 	// Opened again where it was paused, it stays so until somebody resumes.
-	if moved := must[string](t)(db.CheckHome(t.Context(), at(day), "machine 2, /srv/zonewire.db")); moved != "" {
+	if moved := must[string](t)(db.CheckHome(t.Context(), at(day), other)); moved != "" {
 		t.Errorf("told twice: %s", moved)
 	}
 	if must[string](t)(db.SendingPaused(t.Context())) == "" {
@@ -153,6 +155,9 @@ func TestACopiedDatabaseComesUpPaused(t *testing.T) {
 		t.Errorf("claimed %d after resuming", len(got))
 	}
 	countsOf(t, db, d)
+	if moved := must[string](t)(db.CheckHome(t.Context(), at(day), store.Home{Machine: "m2", File: "18"})); moved == "" {
+		t.Error("another file on the same machine is a copy")
+	}
 }
 
 // The copy of last night is put back under the same name on the same machine: only the note beside the file knows.

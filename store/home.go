@@ -16,6 +16,21 @@ import (
 // A copy of a database has mail in it that its original may have sent, or is about to send. So a database knows its
 // home, the machine and the file that it is, and beside the file lies the time of the last heartbeat: whoever opens a
 // database away from home, or one that is older than what was last sent from here, finds sending paused.
+
+// Home is where a database is. The path says nothing: a file that was renamed, or that a container sees elsewhere, is
+// the same one, and a copy may have taken the name of its original.
+type Home struct {
+	Machine string // its id; empty where there is none, as in containers
+	File    string // what tells the file from every other one of the machine: its inode
+}
+
+func (h Home) String() string { return h.Machine + " " + h.File }
+
+// leftFor reports whether a database whose home was h is elsewhere now. A machine without an id may be any.
+func (h Home) leftFor(now Home) bool {
+	return h.File != now.File || h.Machine != now.Machine && h.Machine != "" && now.Machine != ""
+}
+
 const (
 	homeMeta   = "home"
 	beatSuffix = "-beat"
@@ -26,14 +41,16 @@ var (
 	qLatestBeat = sqlText(`SELECT COALESCE(MAX(beat_ms), 0) FROM worker`)
 )
 
-// CheckHome compares where the database is with where it was: home names the machine and the file. If they differ, or
-// if the database is older than the last heartbeat that was sent from its place, sending is paused in the same
-// transaction that settles the new home, and moved says why.
-func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home string) (moved string, err error) {
-	stands, err := db.InitMeta(ctx, homeMeta, home)
+// CheckHome compares where the database is with where it was. If that is elsewhere, or if the database is older than the
+// last heartbeat that was sent from its place, sending is paused in the same transaction that settles the new home, and
+// moved says why.
+func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home Home) (moved string, err error) {
+	stands, err := db.InitMeta(ctx, homeMeta, home.String())
 	if err != nil {
 		return "", err
 	}
+	var was Home
+	was.Machine, was.File, _ = strings.Cut(stands, " ")
 	seen, err := db.beatSeen()
 	if err != nil {
 		return "", err
@@ -43,7 +60,7 @@ func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home string) (mov
 		return "", readError("heartbeat", err)
 	}
 	switch {
-	case stands != home:
+	case was.leftFor(home):
 		moved = "the database was copied or moved here"
 	case beat < seen:
 		moved = "the database is a copy older than " + fromMs(seen).Format(time.RFC3339) + ", when mail was last sent from here"
@@ -51,7 +68,7 @@ func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home string) (mov
 		return "", nil
 	}
 	err = db.write(ctx, "settle database", func(q querier) error {
-		if _, err := q.exec(ctx, qMetaPut, homeMeta, home); err != nil {
+		if _, err := q.exec(ctx, qMetaPut, homeMeta, home.String()); err != nil {
 			return err
 		}
 		return pauseSending(ctx, q, act, moved)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -97,28 +98,21 @@ func checkHome(ctx context.Context, db *store.DB, s settings) (string, error) {
 	return db.CheckHome(ctx, zonewire.Act{At: time.Now(), By: "daemon"}, home)
 }
 
-// homeOf names the machine and the file: a copy differs in one of them, also a copy that took the name of its original.
-func homeOf(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
+// homeOf tells the machine and the file that a path names.
+func homeOf(path string) (store.Home, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("database %s: %w", path, err)
+		return store.Home{}, fmt.Errorf("database: %w", err)
 	}
-	info, err := os.Stat(real)
-	if err != nil {
-		return "", fmt.Errorf("database %s: %w", path, err)
-	}
-	inode := uint64(0)
+	var home store.Home
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		inode = sys.Ino
+		home.File = strconv.FormatUint(sys.Ino, 10)
 	}
 	machine, err := os.ReadFile("/etc/machine-id")
-	if err != nil { // a container has none: its file tells enough
-		machine = nil
+	if err == nil { // containers have none
+		home.Machine = strings.TrimSpace(string(machine))
 	}
-	return fmt.Sprintf("machine %s, file %s, inode %d", strings.TrimSpace(string(machine)), real, inode), nil
+	return home, nil
 }
 
 // databaseExists reports whether there is a database to open, and refuses a place where none can be. A file without
