@@ -37,11 +37,11 @@ var (
 		WHERE (CAST(?1 AS TEXT) = '' OR kind = ?1)
 		ORDER BY id DESC
 		LIMIT ?2`)
-	qBounceKinds = sqlText(`SELECT kind, verdict, COUNT(*) FROM bounce GROUP BY kind, verdict`)
+	qBounceKinds = sqlText(`SELECT kind, COUNT(*) FROM bounce GROUP BY kind`)
 	qBouncesOf   = sqlText(`DELETE FROM bounce WHERE subscriber_id = ?1 OR recipients LIKE ?2 ESCAPE '\' OR CAST(raw AS TEXT) LIKE ?2 ESCAPE '\'`)
 
 	qBounced = sqlText(`
-		SELECT d.id, d.digest_id, d.subscriber_id, d.subscription_id, d.provider, d.began_ms, g.slot_ms
+		SELECT d.id, d.digest_id, d.subscriber_id, d.subscription_id, d.provider, g.slot_ms
 		FROM delivery d
 		JOIN digest g ON g.id = d.digest_id
 		WHERE d.id = ?1`)
@@ -116,7 +116,6 @@ func (db *DB) RecordBounce(ctx context.Context, act zonewire.Act, b zonewire.Bou
 type bounced struct {
 	delivery, subscription int64
 	struck
-	began int64
 }
 
 // whatBounced finds the mail and the person, by the signs that the returned mail carries.
@@ -147,7 +146,7 @@ func whatBounced(ctx context.Context, q querier, act zonewire.Act, b zonewire.Bo
 		return about, nil
 	}
 	var slot int64
-	err = q.row(ctx, qBounced, []any{id}, &about.delivery, &about.digest, &about.person, &about.subscription, &about.provider, &about.began, &slot)
+	err = q.row(ctx, qBounced, []any{id}, &about.delivery, &about.digest, &about.person, &about.subscription, &about.provider, &slot)
 	return about, ignoreMissing(err)
 }
 
@@ -263,18 +262,15 @@ func (db *DB) Bounces(ctx context.Context, kind zonewire.BounceKind, limit int) 
 	return all, readError("bounces", err)
 }
 
-// BounceCount is how many returned mails of a kind and verdict there are.
-type BounceCount struct {
-	Kind    zonewire.BounceKind
-	Verdict zonewire.Verdict
-	N       int
-}
-
-// BounceCounts counts returned mail by kind and verdict.
-func (db *DB) BounceCounts(ctx context.Context) ([]BounceCount, error) {
-	all, err := collect(ctx, db.reader(), qBounceKinds, nil, func(rows *sql.Rows) (BounceCount, error) {
-		var c BounceCount
-		return c, rows.Scan(&c.Kind, &c.Verdict, &c.N)
+// BounceCounts counts returned mail by kind.
+func (db *DB) BounceCounts(ctx context.Context) (map[zonewire.BounceKind]int, error) {
+	all := map[zonewire.BounceKind]int{}
+	_, err := collect(ctx, db.reader(), qBounceKinds, nil, func(rows *sql.Rows) (struct{}, error) {
+		var kind zonewire.BounceKind
+		var n int
+		err := rows.Scan(&kind, &n)
+		all[kind] = n
+		return struct{}{}, err
 	})
 	return all, readError("bounce counts", err)
 }
@@ -294,7 +290,7 @@ func (db *DB) AddressKnown(ctx context.Context, job zonewire.JobRef, subscriptio
 		err = q.row(ctx, qNoticeKnown, []any{job.ID}, &person, &at)
 	default:
 		var about bounced
-		err = q.row(ctx, qBounced, []any{job.ID}, &about.delivery, &about.digest, &about.person, &about.subscription, &about.provider, &about.began, &at)
+		err = q.row(ctx, qBounced, []any{job.ID}, &about.delivery, &about.digest, &about.person, &about.subscription, &about.provider, &at)
 	}
 	if errors.Is(err, zonewire.ErrNotFound) {
 		return false, nil

@@ -128,12 +128,6 @@ func refused(ctx context.Context, q querier, job zonewire.Job, out zonewire.Outc
 }
 
 var (
-	qPauseSending = sqlText(`
-		INSERT INTO meta (name, value) VALUES ('paused', ?1)
-		ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
-	qPausedAt = sqlText(`
-		INSERT INTO meta (name, value) VALUES ('paused_at', ?1)
-		ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
 	unlease = tables(`
 		UPDATE {table}
 		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, worker_id = 0, next_ms = ?1
@@ -159,14 +153,14 @@ func (db *DB) PauseSending(ctx context.Context, act zonewire.Act, reason string)
 func pauseSending(ctx context.Context, q querier, act zonewire.Act, reason string) error {
 	for _, step := range []struct {
 		text query
-		arg  any
+		args []any
 	}{
-		{qPauseSending, reason},
-		{qPausedAt, strconv.FormatInt(toMs(act.At), 10)},
-		{unlease[zonewire.DigestJob], toMs(act.At)},
-		{unlease[zonewire.NoticeJob], toMs(act.At)},
+		{qMetaPut, []any{"paused", reason}},
+		{qMetaPut, []any{"paused_at", strconv.FormatInt(toMs(act.At), 10)}},
+		{unlease[zonewire.DigestJob], []any{toMs(act.At)}},
+		{unlease[zonewire.NoticeJob], []any{toMs(act.At)}},
 	} {
-		if _, err := q.exec(ctx, step.text, step.arg); err != nil {
+		if _, err := q.exec(ctx, step.text, step.args...); err != nil {
 			return err
 		}
 	}
@@ -202,7 +196,7 @@ func (db *DB) WaitingMail(ctx context.Context) (w Waiting, err error) {
 // nothing that waited is sent.
 func (db *DB) ResumeSending(ctx context.Context, act zonewire.Act, fromNow bool) error {
 	return db.write(ctx, "resume sending", func(q querier) error {
-		if _, err := q.exec(ctx, qPauseSending, ""); err != nil {
+		if _, err := q.exec(ctx, qMetaPut, "paused", ""); err != nil {
 			return err
 		}
 		detail := ""

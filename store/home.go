@@ -37,7 +37,6 @@ const (
 )
 
 var (
-	qMetaPut    = sqlText(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
 	qLatestBeat = sqlText(`SELECT COALESCE(MAX(beat_ms), 0) FROM worker`)
 )
 

@@ -17,8 +17,11 @@ var (
 	qCounterSet  = sqlText(`UPDATE counter SET n = ?2 WHERE name = ?1`)
 	qMeta        = sqlText(`SELECT value FROM meta WHERE name = ?1`)
 	qMetaInit    = sqlText(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING`)
-	qAuditAdd    = sqlText(`INSERT INTO audit (at_ms, actor, action, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)`)
-	qAudit       = sqlText(`
+	qMetaPut     = sqlText(`
+		INSERT INTO meta (name, value) VALUES (?1, ?2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+	qAuditAdd = sqlText(`INSERT INTO audit (at_ms, actor, action, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)`)
+	qAudit    = sqlText(`
 		SELECT id, at_ms, actor, action, target, detail
 		FROM audit
 		ORDER BY id DESC

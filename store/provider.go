@@ -22,7 +22,7 @@ var (
 			hits = excluded.hits, hits_ms = excluded.hits_ms, recent = excluded.recent, opened_ms = excluded.opened_ms,
 			open_ms = excluded.open_ms, openings = excluded.openings, probed_ms = excluded.probed_ms,
 			frozen_ms = excluded.frozen_ms, reason = excluded.reason`)
-	// The first provider's row locks the table's turn: two who observe at once would each lose the other's answer.
+	// One row locks them all: of two who observe at once, one would lose the other's answer.
 	qProviderLock = sqlText(`UPDATE counter SET n = n WHERE name = 'provider'`)
 )
 

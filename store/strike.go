@@ -96,7 +96,6 @@ func strike(ctx context.Context, q querier, act zonewire.Act, s struck) (effect 
 	if _, err := q.exec(ctx, qStrikesBefore, s.person, success); err != nil {
 		return "", err
 	}
-	effect = effectStrike
 	if kind == zonewire.VerdictHard {
 		effect, err = hard(ctx, q, act, s)
 	} else {

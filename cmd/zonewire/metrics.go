@@ -104,13 +104,9 @@ func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float
 
 // collectReturned tells what came back, and what providers have said to us.
 func (l *ledger) collectReturned(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) error {
-	all, err := l.e.db.BounceCounts(ctx)
+	kinds, err := l.e.db.BounceCounts(ctx)
 	if err != nil {
 		return err
-	}
-	kinds := map[zonewire.BounceKind]int{}
-	for _, c := range all {
-		kinds[c.Kind] += c.N
 	}
 	for _, kind := range zonewire.BounceKinds() {
 		gauge(bouncesDesc, float64(kinds[kind]), string(kind))
