@@ -169,9 +169,11 @@ func (p *Prepared) compose(room []byte, job zonewire.Job, to zonewire.Address) (
 
 // size is what the mail weighs in memory, in bytes.
 func (p *Prepared) size() int {
-	n := 4096 // what is small
-	for _, chunk := range slices.Concat(p.text, p.html) {
-		n += len(chunk)
+	n := 4096                                            // what is small
+	for _, part := range [...][]string{p.text, p.html} { // without a list of both: it is asked for with every copy
+		for _, chunk := range part {
+			n += len(chunk)
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

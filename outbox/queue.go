@@ -131,7 +131,7 @@ func (q *queue) counts() (waiting, flying int) {
 	return q.waiting, q.flying
 }
 
-// close lets every sender go that has nothing to do, and gives back what waits.
+// close lets every sender go that has nothing to do. What waits is given back when the shift signs off.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
