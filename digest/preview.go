@@ -26,9 +26,13 @@ func (h Held) until() string {
 	return templates.Day(h.Locale, h.Until) + " " + clock
 }
 
-// noToken stands in a preview where each reader's own token goes. It opens nothing, so that a preview which is passed
-// around lets nobody take a reader off the list.
-const noToken = "sample"
+// Sample fills a mail's holes with a token that opens nothing: a preview or test that is passed around must not let
+// anyone take a reader off the list.
+func Sample(m zonewire.Mail) zonewire.Mail {
+	const token = "sample"
+	m.HTML, m.Text = []string{strings.Join(m.HTML, token)}, []string{strings.Join(m.Text, token)}
+	return m
+}
 
 var bodyTag = regexp.MustCompile(`(?i)<body\b[^>]*>`)
 
@@ -51,12 +55,13 @@ func (r *Renderer) Preview(m zonewire.Mail, h Held) (zonewire.Mail, error) {
 	if err != nil {
 		return zonewire.Mail{}, err
 	}
-	page, at := strings.Join(m.HTML, noToken), 0
+	m = Sample(m)
+	page, at := m.HTML[0], 0
 	if tag := bodyTag.FindStringIndex(page); tag != nil {
 		at = tag[1]
 	}
 	m.HTML = []string{page[:at] + banner + page[at:]}
-	m.Text = []string{line + "\n" + strings.Join(m.Text, noToken)}
+	m.Text = []string{line + "\n" + m.Text[0]}
 	m.Subject, m.List, m.ListTitle, m.Date = clean(subject), "", "", h.Now
 	return m, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zonewire"
+	"zonewire/digest"
 	"zonewire/internal/address"
 	"zonewire/store"
 )
@@ -116,7 +117,7 @@ Nothing is planned, stored or sent. With --subscriber it is that person's mail.`
 				if err != nil {
 					return err
 				}
-				return e.writePreview(a.out.w, format, sample(mail), job)
+				return e.writePreview(a.out.w, format, digest.Sample(mail), job)
 			})
 		},
 	}
@@ -183,14 +184,7 @@ func (e *engine) subscription(ctx context.Context, email, list string) (zonewire
 	return s, zonewire.Subscription{}, fmt.Errorf("subscriber %d on list %s: %w", s.ID, list, zonewire.ErrNotFound)
 }
 
-// sample fills a mail's holes with a token that opens nothing: a preview or test that is passed around must not let
-// anyone take a reader off the list.
-func sample(mail zonewire.Mail) zonewire.Mail {
-	mail.HTML, mail.Text = []string{strings.Join(mail.HTML, "sample")}, []string{strings.Join(mail.Text, "sample")}
-	return mail
-}
-
-// writePreview prints a mail that [sample] has filled.
+// writePreview prints a mail that [digest.Sample] has filled.
 func (e *engine) writePreview(w io.Writer, format string, mail zonewire.Mail, job zonewire.Job) error {
 	var err error
 	switch format {
@@ -266,7 +260,7 @@ The links to leave in it do nothing.`,
 				if err != nil {
 					return err
 				}
-				id, err := e.db.AddNotice(cmd.Context(), act, "test", 0, addr.Given, sample(mail))
+				id, err := e.db.AddNotice(cmd.Context(), act, "test", 0, addr.Given, digest.Sample(mail))
 				if err != nil {
 					return err
 				}
