@@ -51,19 +51,26 @@ func newQueue(connections, want int, limits func(string) provider.Limits) *queue
 	return q
 }
 
-// limitsOf bounds a group that has no limit of its own too: with many connections one stays free of it, so that a
-// server which stops answering for one domain does not take them all.
+// limitsOf bounds a group that has no limit of its own too.
 func (q *queue) limitsOf(group string) provider.Limits {
 	l := q.limits(group)
-	most := q.connections
-	if most >= 4 {
-		most--
-	}
-	if l.Connections == 0 || l.Connections > most {
+	if most := q.connections - q.kept(); l.Connections == 0 || l.Connections > most {
 		l.Connections = most
 	}
 	return l
 }
+
+// kept is how many connections are kept for groups that have no mail under way, so that servers which stop answering,
+// however many mails each has before it, do not hold up the rest. With few connections that would cost too much.
+func (q *queue) kept() int {
+	if q.connections >= 4 {
+		return 1
+	}
+	return 0
+}
+
+// shared is how many more mails may go now of groups that have some under way.
+func (q *queue) shared() int { return max(0, q.connections-q.kept()-q.flying) }
 
 // room is how many more jobs of a group the senders can use: a few rounds ahead of what may go at once.
 func (q *queue) room(group string) int {
@@ -141,12 +148,19 @@ func (q *queue) close() {
 
 // ready counts the jobs that may go now, as far as the caller needs to know.
 func (q *queue) ready(enough int) int {
-	n := len(q.notices)
+	n, shared := len(q.notices), q.shared()
 	for _, l := range q.lanes {
 		if n > enough {
 			break
 		}
-		n += max(0, l.free())
+		free := max(0, l.free())
+		if free > 0 && l.flying == 0 {
+			free--
+			n++
+		}
+		free = min(free, shared)
+		shared -= free
+		n += free
 	}
 	return n
 }
@@ -211,9 +225,6 @@ func (q *queue) take(ctx context.Context, used map[string]int, fresh bool, patie
 			return zonewire.Job{}, tookNothing
 		}
 		j, took := q.pick(used)
-		if took == tookJob {
-			q.flying++
-		}
 		if took != tookNothing {
 			return j, took
 		}
@@ -233,11 +244,13 @@ func (q *queue) swap(done zonewire.Job, used map[string]int) (zonewire.Job, bool
 		return zonewire.Job{}, false
 	}
 	l := q.laneOf(done)
+	q.flying--
 	if l != nil {
 		l.flying--
 	}
 	j, took := q.pick(used)
 	if took != tookJob {
+		q.flying++
 		if l != nil {
 			l.flying++
 		}
@@ -247,12 +260,13 @@ func (q *queue) swap(done zonewire.Job, used map[string]int) (zonewire.Job, bool
 	return j, true
 }
 
-// pick takes a job that may go now out of what waits.
+// pick takes a job that may go now out of what waits: it is under way.
 func (q *queue) pick(used map[string]int) (zonewire.Job, taking) {
 	if len(q.notices) > 0 {
 		j := q.notices[0]
 		q.notices = q.notices[1:]
 		q.waiting--
+		q.flying++
 		return j, tookJob
 	}
 	best, worn := q.next(used)
@@ -264,6 +278,7 @@ func (q *queue) pick(used map[string]int) (zonewire.Job, taking) {
 		q.turn++
 		best.served = q.turn
 		q.waiting--
+		q.flying++
 		if q.waiting == q.want/2 || len(best.jobs) == best.half()-1 {
 			q.wish()
 		}
@@ -285,8 +300,9 @@ func (q *queue) laneOf(j zonewire.Job) *lane {
 // next finds the lane to serve: the one with the fewest mails under way, and of those the one served longest ago. worn
 // tells that there is one, but not for this connection.
 func (q *queue) next(used map[string]int) (best *lane, worn bool) {
+	shared := q.shared()
 	for _, l := range q.lanes {
-		if l.free() < 1 {
+		if l.free() < 1 || l.flying > 0 && shared == 0 {
 			continue
 		}
 		if m := l.limits.MailsPerConnection; m > 0 && used[l.name] >= m {
