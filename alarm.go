@@ -17,6 +17,8 @@ const (
 	AlarmProviderFrozen AlarmKind = "provider-frozen"      // provider: no refusal there suppresses an address
 	AlarmExpired        AlarmKind = "deliveries-expired"   // digest: some of its mail was given up
 	AlarmUncertain      AlarmKind = "deliveries-uncertain" // digest: of some of its mail nobody knows
+	AlarmSourceDown     AlarmKind = "source-down"          // source: failing, blocked, suspended or stopped
+	AlarmSourceSilent   AlarmKind = "source-silent"        // source: it answers, and has had nothing new for three times its usual gap
 	AlarmZoneSilent     AlarmKind = "zone-silent"          // zone: no news for three times its usual gap
 )
 
@@ -24,7 +26,7 @@ const (
 func AlarmKinds() []AlarmKind {
 	return []AlarmKind{
 		AlarmSendingPaused, AlarmListOverdue, AlarmListComplaints, AlarmProviderOpen, AlarmProviderFrozen, AlarmExpired,
-		AlarmUncertain, AlarmZoneSilent,
+		AlarmUncertain, AlarmSourceDown, AlarmSourceSilent, AlarmZoneSilent,
 	}
 }
 

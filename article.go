@@ -30,6 +30,8 @@ type Article struct {
 	URLCanon    string // canonical form that identifies the article; empty if the URL identifies nothing
 	TitleKey    string // identity when there is neither id nor URL: a hash of title and date
 	ContentHash string // hash of title, body and attachments: tells an update from a repeat
+	Sketch      Sketch // likeness of the body: tells that two portals have one story
+	SourceID    int64  // the source that it was polled from; 0 = pushed, or from a file
 
 	Title       string // plain text
 	Summary     string // plain text
@@ -53,6 +55,8 @@ type Article struct {
 	DupOf   int64             // the article that told this story first, 0 if this one did
 	Layers  map[string]string // field: which layer of the page won
 	Charset string            // what the bytes were decoded from
+	// Replaced counts the characters that could not be decoded.
+	Replaced int
 }
 
 // Attachment is a file that an article links to. Length is in bytes, 0 if unknown.
@@ -73,13 +77,31 @@ const (
 	Updated
 	// Dead means that the article was withdrawn before: it stays so.
 	Dead
+	// Refused means that the article is of a zone that the push may not change.
+	Refused
+	// Stale means that the article has changed since the push's sender saw it.
+	Stale
 )
+
+// String is the result as scripts read it.
+func (r PutResult) String() string {
+	return [...]string{"unchanged", "added", "updated", "withdrawn", "refused", "stale"}[r]
+}
 
 // Stored tells where an article went.
 type Stored struct {
 	ID     int64
 	Result PutResult
 	ZoneID int64 // 0: it waits under its raw zone name
+	Change int64 // of the article as it stands now
+}
+
+// Revision is what an article said before it was corrected.
+type Revision struct {
+	Replaced    time.Time
+	Title       string
+	Summary     string
+	ContentHTML string
 }
 
 // ArticleQuery selects articles, newest change first.

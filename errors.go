@@ -18,6 +18,8 @@ var (
 	// ErrLost means that a delivery is no longer this worker's: it was cancelled, or another worker took it over.
 	// The holder must not send.
 	ErrLost = errors.New("claim lost")
+	// ErrForbidden means that whoever asked may not do it.
+	ErrForbidden = errors.New("not allowed")
 	// ErrFull means that the disk has no room; what was being written was rolled back.
 	ErrFull = errors.New("disk full")
 	// ErrReadOnly means that the database, or its folder, cannot be written.

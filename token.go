@@ -21,6 +21,7 @@ const (
 	PurposeUnsubscribe Purpose = "unsubscribe" // id = subscription
 	PurposeConfirm     Purpose = "confirm"     // id = subscription
 	PurposePrivate     Purpose = "private"     // id = list: read its page, digests and archive
+	PurposeWebSub      Purpose = "websub"      // id = source: a hub may call back about it
 )
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -42,6 +43,11 @@ func (s Secret) mac(use string, parts ...string) []byte {
 func (s Secret) Token(p Purpose, id int64) string {
 	n := strconv.FormatInt(id, 36)
 	return n + "-" + tokenText.EncodeToString(s.mac("token", string(p), n)[:macLength])
+}
+
+// HubSecret is what a source's hub signs its pushes with, at most 64 characters (WebSub section 5.1 allows 199 bytes).
+func (s Secret) HubSecret(source int64, topic string) string {
+	return hex.EncodeToString(s.mac("hub", strconv.FormatInt(source, 10), topic))
 }
 
 // OpenToken gives the id that a token of this purpose names; false if it is forged, damaged or of another purpose.
