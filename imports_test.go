@@ -14,6 +14,7 @@ import (
 var rooms = map[string][]string{
 	"":                  {},
 	"ingest":            {"", "internal/address"},
+	"poll":              {"", "ingest", "internal/outbound"},
 	"store":             {""},
 	"feed":              {""},
 	"websub":            {""},
@@ -21,13 +22,14 @@ var rooms = map[string][]string{
 	"outbox":            {"", "internal/address", "internal/provider"},
 	"bounce":            {"", "internal/address", "internal/provider"},
 	"web":               {"", "templates", "internal/address"},
-	"api":               {"", "internal/address"},
+	"api":               {"", "ingest"},
 	"templates":         {""},
 	"internal/address":  {"", "internal/provider"},
 	"internal/provider": {""},
+	"internal/outbound": {},
 	"internal/smtptest": {},
 	"cmd/zonewire": {
-		"", "ingest", "store", "feed", "websub", "digest", "outbox", "bounce", "web", "api", "templates", "internal/address", "internal/provider",
+		"", "ingest", "store", "feed", "websub", "digest", "outbox", "bounce", "web", "api", "poll", "templates", "internal/address", "internal/outbound", "internal/provider",
 	},
 }
 
@@ -39,6 +41,9 @@ var owners = map[string]string{
 	"github.com/wneessen/go-mail":       "outbox",
 	"github.com/emersion/go-msgauth":    "outbox",
 	"github.com/emersion/go-smtp":       "bounce",
+	"github.com/mmcdole/gofeed":         "ingest",
+	"code.dny.dev/ssrf":                 "internal/outbound",
+	"github.com/temoto/robotstxt":       "poll",
 	"github.com/spf13/cobra":            "cmd/zonewire",
 	"github.com/schollz/progressbar/v3": "cmd/zonewire",
 }
