@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ const articleColumns = `
 			a.id, a.seq, a.change, COALESCE(a.zone_id, 0), COALESCE(z.slug, ''), a.zone_raw, a.province, a.city,
 			a.external_id, a.url, a.url_canon, a.title_key, a.content_hash, a.title, a.summary, a.source, a.author,
 			a.category, a.language, a.image, a.published_ms, a.published_offset, a.date_precision, a.date_suspect,
-			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset`
+			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset,
+			COALESCE(a.source_id, 0), a.replaced, a.sketch`
 
 // The filters that every article query shares; an empty value filters nothing. A parameter that meets no column is
 // cast, since not every engine guesses its type.
@@ -49,32 +51,47 @@ var (
 		FROM article a
 		LEFT JOIN zone z ON z.id = a.zone_id
 		WHERE a.id = ?1`)
-	qByExternal    = sqlText(`SELECT id FROM article WHERE external_id = ?1 AND external_id <> '' AND zone_id = ?2 ORDER BY id LIMIT 1`)
+	qByExternal = sqlText(`
+		SELECT id FROM article
+		WHERE external_id = ?1 AND external_id <> '' AND zone_id = ?2 AND source_id IS NULL
+		ORDER BY id LIMIT 1`)
 	qByExternalRaw = sqlText(`
 		SELECT id FROM article
-		WHERE external_id = ?1 AND external_id <> '' AND zone_id IS NULL AND zone_raw = ?2
+		WHERE external_id = ?1 AND external_id <> '' AND zone_id IS NULL AND zone_raw = ?2 AND source_id IS NULL
 		ORDER BY id LIMIT 1`)
-	qByURL      = sqlText(`SELECT id FROM article WHERE url_canon = ?1 AND url_canon <> '' ORDER BY id LIMIT 1`)
+	// The ids of a feed are believed if address or title agrees: some feeds have one id for whatever is the newest. That
+	// of a withdrawn article is believed as it is, so that nothing brings it back.
+	qBySource = sqlText(`
+		SELECT id FROM article
+		WHERE source_id = ?1 AND external_id = ?2
+			AND (url_canon = ?3 OR url_canon = '' OR ?3 = '' OR title = ?4 OR withdrawn_ms > 0)
+		ORDER BY id LIMIT 1`)
+	// Some feeds give one address to all items: two ids of one source with two titles are two articles.
+	qByURL = sqlText(`
+		SELECT id FROM article
+		WHERE url_canon = ?1 AND url_canon <> ''
+			AND NOT (source_id IS NOT NULL AND source_id = ?2 AND external_id <> '' AND ?3 <> '' AND external_id <> ?3 AND title <> ?4)
+		ORDER BY id LIMIT 1`)
 	qByTitle    = sqlText(`SELECT id FROM article WHERE title_key = ?1 AND title_key <> '' AND zone_id = ?2 ORDER BY id LIMIT 1`)
 	qByTitleRaw = sqlText(`
 		SELECT id FROM article
 		WHERE title_key = ?1 AND title_key <> '' AND zone_id IS NULL AND zone_raw = ?2
 		ORDER BY id LIMIT 1`)
-	qSameContent   = sqlText(`SELECT id FROM article WHERE content_hash = ?1 AND withdrawn_ms = 0 AND published_ms BETWEEN ?2 AND ?3 ORDER BY id LIMIT 1`)
 	qArticleInsert = sqlText(`
 		INSERT INTO article (seq, change, zone_id, zone_raw, province, city, external_id, url, url_canon, title_key,
 			content_hash, title, summary, content_html, source, author, category, language, image, published_ms,
 			published_offset, date_precision, date_suspect, received_ms, updated_ms, withdrawn_ms, withdrawn_reason,
-			dup_of, layers, charset)
+			dup_of, layers, charset, source_id, replaced, sketch, story_a, story_b)
 		VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-			?23, ?23, 0, '', ?24, ?25, ?26)
+			?23, ?23, 0, '', ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)
 		RETURNING id`)
 	qArticleUpdate = sqlText(`
 		UPDATE article
 		SET change = ?2, seq = ?3, zone_id = ?4, zone_raw = ?5, province = ?6, city = ?7, url = ?8, url_canon = ?9,
 			content_hash = ?10, title = ?11, summary = ?12, content_html = ?13, source = ?14, author = ?15, category = ?16,
 			language = ?17, image = ?18, published_ms = ?19, published_offset = ?20, date_precision = ?21,
-			date_suspect = ?22, updated_ms = ?23, layers = ?24, charset = ?25, external_id = ?26, title_key = ?27
+			date_suspect = ?22, updated_ms = ?23, layers = ?24, charset = ?25, external_id = ?26, title_key = ?27,
+			source_id = ?28, replaced = ?29, sketch = ?30, story_a = ?31, story_b = ?32
 		WHERE id = ?1`)
 	qRevisionAdd = sqlText(`
 		INSERT INTO article_revision (article_id, replaced_ms, title, summary, content_html)
@@ -90,13 +107,16 @@ func scanArticle(rows interface{ Scan(...any) error }) (zonewire.Article, error)
 	var a zonewire.Article
 	var published, offset, suspect, received, updated, withdrawn int64
 	var precision, layers string
+	var sketch []byte
 	err := rows.Scan(&a.ID, &a.Seq, &a.Change, &a.ZoneID, &a.Zone, &a.ZoneRaw, &a.Province, &a.City,
 		&a.ExternalID, &a.URL, &a.URLCanon, &a.TitleKey, &a.ContentHash, &a.Title, &a.Summary, &a.Source, &a.Author,
 		&a.Category, &a.Language, &a.Image, &published, &offset, &precision, &suspect,
-		&received, &updated, &withdrawn, &a.Reason, &a.DupOf, &layers, &a.Charset, &a.ContentHTML)
+		&received, &updated, &withdrawn, &a.Reason, &a.DupOf, &layers, &a.Charset,
+		&a.SourceID, &a.Replaced, &sketch, &a.ContentHTML)
 	if err != nil {
 		return a, err
 	}
+	a.Sketch = zonewire.SketchOf(sketch)
 	a.Published = fromMs(published).In(offsetZone(int(offset)))
 	a.Precision, a.Suspect = zonewire.Precision(precision), suspect == 1
 	a.Received, a.Updated, a.Withdrawn = fromMs(received), fromMs(updated), fromMs(withdrawn)
@@ -125,20 +145,51 @@ func offsetZone(minutes int) *time.Location {
 
 // PutArticles stores a batch in one transaction, all or none, each as a new article, an update of one, or nothing:
 // the same zone and id, or the same canonical URL, is the same article; without either, the same title and date in
-// the same zone. A withdrawn article stays withdrawn. Hand over at most 500 at a time: a commit is a disk flush, but
-// a long transaction keeps other writers waiting.
+// the same zone. The ids of a source are its own, whatever the zone. A withdrawn article stays withdrawn. Hand over at most
+// 500 at a time: a commit is a disk flush, but a long transaction keeps other writers waiting.
 func (db *DB) PutArticles(ctx context.Context, act zonewire.Act, as []zonewire.Article) (stored []zonewire.Stored, err error) {
 	err = db.write(ctx, "store articles", func(q querier) error {
-		stored, err = db.putArticles(ctx, q, act, as)
+		stored, err = db.putArticles(ctx, q, act, zonewire.Push{}, as)
 		return err
 	})
 	return stored, err
 }
 
+// PushArticles is [DB.PutArticles] for a publisher, who may touch some zones only. What they may not change is Refused, and
+// what has changed since they saw it is Stale; the others go in.
+func (db *DB) PushArticles(ctx context.Context, act zonewire.Act, push zonewire.Push, as []zonewire.Article) (stored []zonewire.Stored, err error) {
+	err = db.write(ctx, "push articles", func(q querier) error {
+		if stored, err = db.putArticles(ctx, q, act, push, as); err != nil {
+			return err
+		}
+		n := countStored(stored)
+		if n.Added+n.Updated == 0 {
+			return nil
+		}
+		return audit(ctx, q, act, "article.push", "", fmt.Sprintf("%d added, %d updated", n.Added, n.Updated))
+	})
+	return stored, err
+}
+
+// countStored counts results as the log of a poll does: a withdrawn article that comes again is unchanged.
+func countStored(stored []zonewire.Stored) (n zonewire.PollLog) {
+	for _, s := range stored {
+		switch s.Result {
+		case zonewire.Added:
+			n.Added++
+		case zonewire.Updated:
+			n.Updated++
+		default:
+			n.Unchanged++
+		}
+	}
+	return n
+}
+
 // TryArticles says what [DB.PutArticles] would do and keeps nothing.
 func (db *DB) TryArticles(ctx context.Context, act zonewire.Act, as []zonewire.Article) (stored []zonewire.Stored, err error) {
 	err = db.write(ctx, "try articles", func(q querier) error {
-		if stored, err = db.putArticles(ctx, q, act, as); err != nil {
+		if stored, err = db.putArticles(ctx, q, act, zonewire.Push{}, as); err != nil {
 			return err
 		}
 		return errRollback
@@ -146,7 +197,7 @@ func (db *DB) TryArticles(ctx context.Context, act zonewire.Act, as []zonewire.A
 	return stored, err
 }
 
-func (db *DB) putArticles(ctx context.Context, q querier, act zonewire.Act, as []zonewire.Article) ([]zonewire.Stored, error) {
+func (db *DB) putArticles(ctx context.Context, q querier, act zonewire.Act, push zonewire.Push, as []zonewire.Article) ([]zonewire.Stored, error) {
 	seq, err := lockSequence(ctx, q)
 	if err != nil {
 		return nil, err
@@ -160,19 +211,26 @@ func (db *DB) putArticles(ctx context.Context, q querier, act zonewire.Act, as [
 		if a.ZoneID == 0 {
 			a.ZoneID, _ = match(a.ZoneRaw, a.Province, a.City)
 		}
-		if stored[i], err = putArticle(ctx, q, seq, act, a); err != nil {
+		if stored[i], err = putArticle(ctx, q, seq, act, push, a); err != nil {
 			return nil, fmt.Errorf("article %q: %w", a.Title, err)
 		}
 	}
 	return stored, seq.save(ctx, q)
 }
 
-func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, a zonewire.Article) (zonewire.Stored, error) {
+func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, push zonewire.Push, a zonewire.Article) (zonewire.Stored, error) {
 	if a.Title == "" {
 		return zonewire.Stored{}, zonewire.Invalidf("title is missing")
 	}
+	may := func(zone int64) bool { return len(push.Only) == 0 || slices.Contains(push.Only, zone) }
 	id, err := findArticle(ctx, q, a)
 	if errors.Is(err, zonewire.ErrNotFound) {
+		switch {
+		case !may(a.ZoneID):
+			return zonewire.Stored{Result: zonewire.Refused, ZoneID: a.ZoneID}, nil
+		case push.IfChange != 0:
+			return zonewire.Stored{Result: zonewire.Stale}, nil
+		}
 		return insertArticle(ctx, q, seq, act, a)
 	}
 	if err != nil {
@@ -182,30 +240,19 @@ func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act,
 	if err != nil {
 		return zonewire.Stored{}, err
 	}
+	stands := zonewire.Stored{ID: old.ID, ZoneID: old.ZoneID, Change: old.Change}
+	switch {
+	case !may(old.ZoneID):
+		stands.Result = zonewire.Refused
+		return stands, nil
+	case !old.Withdrawn.IsZero():
+		stands.Result = zonewire.Dead
+		return stands, nil
+	case push.IfChange != 0 && push.IfChange != old.Change:
+		stands.Result = zonewire.Stale
+		return stands, nil
+	}
 	return mergeArticle(ctx, q, seq, act, old, a)
-}
-
-// findArticle looks for the article that this one is again.
-func findArticle(ctx context.Context, q querier, a zonewire.Article) (int64, error) {
-	zone, external, title := any(a.ZoneID), qByExternal, qByTitle
-	if a.ZoneID == 0 {
-		zone, external, title = a.ZoneRaw, qByExternalRaw, qByTitleRaw
-	}
-	var id int64
-	if a.ExternalID != "" {
-		if err := q.row(ctx, external, []any{a.ExternalID, zone}, &id); !errors.Is(err, zonewire.ErrNotFound) {
-			return id, err
-		}
-	}
-	if a.URLCanon != "" {
-		if err := q.row(ctx, qByURL, []any{a.URLCanon}, &id); !errors.Is(err, zonewire.ErrNotFound) {
-			return id, err
-		}
-	}
-	if a.ExternalID == "" && a.URLCanon == "" && a.TitleKey != "" {
-		return id, q.row(ctx, title, []any{a.TitleKey, zone}, &id)
-	}
-	return 0, zonewire.ErrNotFound
 }
 
 func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, a zonewire.Article) (zonewire.Stored, error) {
@@ -221,30 +268,16 @@ func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.A
 		return zonewire.Stored{}, err
 	}
 	_, offset := a.Published.Zone()
-	err = q.row(ctx, qArticleInsert, []any{seq.next(), nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.ExternalID,
+	keyA, keyB := a.Sketch.Keys()
+	a.Change = seq.next()
+	err = q.row(ctx, qArticleInsert, []any{a.Change, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.ExternalID,
 		a.URL, a.URLCanon, a.TitleKey, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category,
 		a.Language, a.Image, toMs(a.Published), offset / 60, string(a.Precision), toFlag(a.Suspect), toMs(a.Received),
-		nullID(dup), layers, a.Charset}, &a.ID)
+		nullID(dup), layers, a.Charset, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB}, &a.ID)
 	if err != nil {
 		return zonewire.Stored{}, err
 	}
-	return zonewire.Stored{ID: a.ID, Result: zonewire.Added, ZoneID: a.ZoneID}, putAttachments(ctx, q, a)
-}
-
-// firstTelling finds the article that told the same story, word for word, within three days; 0 if this is the first.
-// Two notices that have no body, or hardly one, may agree by chance: they are no copies.
-func firstTelling(ctx context.Context, q querier, a zonewire.Article) (int64, error) {
-	const enough = 200 // bytes of HTML
-	if len(a.ContentHTML) < enough || a.ContentHash == "" {
-		return 0, nil
-	}
-	const window = 3 * 24 * time.Hour
-	var id int64
-	err := q.row(ctx, qSameContent, []any{a.ContentHash, toMs(a.Published.Add(-window)), toMs(a.Published.Add(window))}, &id)
-	if errors.Is(err, zonewire.ErrNotFound) {
-		return 0, nil
-	}
-	return id, err
+	return zonewire.Stored{ID: a.ID, Result: zonewire.Added, ZoneID: a.ZoneID, Change: a.Change}, putAttachments(ctx, q, a)
 }
 
 func layersText(a zonewire.Article) (string, error) {
@@ -262,76 +295,6 @@ func putAttachments(ctx context.Context, q querier, a zonewire.Article) error {
 		}
 	}
 	return nil
-}
-
-// mergeArticle stores what a repeat of an article changes. Its id, first date and arrival stay; only a change of
-// title, body or attachments counts as an edit, keeps the earlier text and moves Updated. A zone once known stays: two
-// portals that name it differently must not move an article to and fro.
-func mergeArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, old, a zonewire.Article) (zonewire.Stored, error) {
-	if !old.Withdrawn.IsZero() {
-		return zonewire.Stored{ID: old.ID, Result: zonewire.Dead, ZoneID: old.ZoneID}, nil
-	}
-	merged := old
-	merged.Title, merged.Summary, merged.ContentHTML, merged.ContentHash = a.Title, a.Summary, a.ContentHTML, a.ContentHash
-	merged.Attachments = a.Attachments
-	merged.Source, merged.Author, merged.Category, merged.Image = a.Source, a.Author, a.Category, a.Image
-	merged.Layers, merged.Charset = a.Layers, a.Charset
-	if a.Language != "" {
-		merged.Language = a.Language
-	}
-	if a.URL != "" {
-		merged.URL, merged.URLCanon = a.URL, a.URLCanon
-	}
-	if a.ExternalID != "" && old.ExternalID == "" {
-		merged.ExternalID = a.ExternalID
-	}
-	if old.Suspect && !a.Suspect {
-		merged.Published, merged.Precision, merged.Suspect = a.Published, a.Precision, false
-	}
-	if old.ZoneID == 0 {
-		merged.ZoneID, merged.ZoneRaw, merged.Province, merged.City = a.ZoneID, a.ZoneRaw, a.Province, a.City
-	}
-	if same(old, merged) {
-		return zonewire.Stored{ID: old.ID, Result: zonewire.Unchanged, ZoneID: old.ZoneID}, nil
-	}
-	return zonewire.Stored{ID: old.ID, Result: zonewire.Updated, ZoneID: merged.ZoneID}, updateArticle(ctx, q, seq, act, old, merged)
-}
-
-// same compares what a reader can see, not how it was read.
-func same(old, merged zonewire.Article) bool {
-	return old.ContentHash == merged.ContentHash && old.Summary == merged.Summary && old.Source == merged.Source &&
-		old.Author == merged.Author && old.Category == merged.Category && old.Image == merged.Image &&
-		old.URL == merged.URL && old.ExternalID == merged.ExternalID && old.Language == merged.Language &&
-		old.Published.Equal(merged.Published) && old.ZoneID == merged.ZoneID
-}
-
-func updateArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, old, a zonewire.Article) error {
-	if old.ContentHash != a.ContentHash {
-		a.Updated = act.At
-		if _, err := q.exec(ctx, qRevisionAdd, a.ID, toMs(act.At), old.Title, old.Summary, old.ContentHTML); err != nil {
-			return err
-		}
-		if _, err := q.exec(ctx, qAttachmentsClear, a.ID); err != nil {
-			return err
-		}
-		if err := putAttachments(ctx, q, a); err != nil {
-			return err
-		}
-	}
-	a.Change = seq.next()
-	if old.ZoneID != a.ZoneID { // filing makes it new to the zone's lists
-		a.Seq = a.Change
-	}
-	layers, err := layersText(a)
-	if err != nil {
-		return err
-	}
-	_, offset := a.Published.Zone()
-	_, err = q.exec(ctx, qArticleUpdate, a.ID, a.Change, a.Seq, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.URL,
-		a.URLCanon, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category, a.Language, a.Image,
-		toMs(a.Published), offset/60, string(a.Precision), toFlag(a.Suspect), toMs(a.Updated), layers, a.Charset,
-		a.ExternalID, a.TitleKey)
-	return err
 }
 
 // Article gives an article by id, withdrawn or not. [zonewire.ErrNotFound].
@@ -409,40 +372,6 @@ func likePattern(text string) string {
 		return ""
 	}
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
-}
-
-// EditArticle corrects an article as an update from its portal would; a new zone files it anew. A withdrawn one is
-// [zonewire.ErrGone].
-func (db *DB) EditArticle(ctx context.Context, act zonewire.Act, id int64, change func(*zonewire.Article) error) (edited zonewire.Article, err error) {
-	err = db.write(ctx, "edit article "+strconv.FormatInt(id, 10), func(q querier) error {
-		seq, err := lockSequence(ctx, q)
-		if err != nil {
-			return err
-		}
-		old, err := article(ctx, q, id)
-		if err != nil {
-			return err
-		}
-		if !old.Withdrawn.IsZero() {
-			return fmt.Errorf("withdrawn: %w", zonewire.ErrGone)
-		}
-		edited = old
-		if err := change(&edited); err != nil {
-			return err
-		}
-		if err := updateArticle(ctx, q, seq, act, old, edited); err != nil {
-			return err
-		}
-		if err := seq.save(ctx, q); err != nil {
-			return err
-		}
-		if err := audit(ctx, q, act, "article.edit", "article:"+strconv.FormatInt(id, 10), ""); err != nil {
-			return err
-		}
-		edited, err = article(ctx, q, id)
-		return err
-	})
-	return edited, err
 }
 
 // ChangedZones lists the zones with an article that was filed, changed or withdrawn after the counter value. Zones

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -166,15 +167,147 @@ func TestTheSameStoryOfTwoZonesIsOneStory(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *store.DB) {
 		addZone(t, db, "a", "甲区")
 		addZone(t, db, "b", "乙区")
-		long := news("a", 1)
-		for len(long.ContentHTML) < 400 {
-			long.ContentHTML += "<p>同一篇报道。</p>"
+		first := news("a", 1)
+		first.Sketch = sketch(0, zonewire.SketchSize)
+		copied, late, short, other := news("b", 1), news("b", 2), news("b", 3), news("b", 4)
+		copied.Sketch = append(sketch(0, zonewire.SketchSize-3), sketch(900, 3)...) // a sentence is another
+		late.Sketch, late.Published = first.Sketch, first.Published.Add(zonewire.StoryWindow+time.Hour)
+		short.Sketch = sketch(0, 1)
+		other.Sketch = sketch(1000, zonewire.SketchSize)
+		again := news("b", 5)
+		again.Sketch = copied.Sketch
+		stored := put(t, db, 0, first, copied, late, short, other, again)
+		want := []int64{0, stored[0].ID, 0, 0, 0, stored[0].ID}
+		for i, s := range stored {
+			if a := must[zonewire.Article](t)(db.Article(t.Context(), s.ID)); a.DupOf != want[i] {
+				t.Errorf("article %d tells the story of %d, want %d", i, a.DupOf, want[i])
+			}
 		}
-		other := long
-		other.ZoneRaw = "b"
-		stored := put(t, db, 0, long, other)
-		if a := must[zonewire.Article](t)(db.Article(t.Context(), stored[1].ID)); a.DupOf != stored[0].ID {
-			t.Errorf("dup of %d, want %d", a.DupOf, stored[0].ID)
+		withdraw := must[int](t)
+		withdraw(db.WithdrawArticle(t.Context(), at(time.Hour), stored[1].ID, "", false, plain{}))
+		var copies []int64
+		for _, a := range must[[]zonewire.Article](t)(db.Copies(t.Context(), stored[0].ID)) {
+			copies = append(copies, a.ID)
+		}
+		if !slices.Equal(copies, []int64{stored[0].ID, stored[5].ID}) {
+			t.Errorf("told by %v, want the first and the copy that stands", copies)
+		}
+	})
+}
+
+// sketch is a run of hashes: two of them share what they overlap.
+func sketch(from uint32, n int) zonewire.Sketch {
+	s := make(zonewire.Sketch, n)
+	for i := range s {
+		s[i] = (from + uint32(i)) << 8
+	}
+	return s
+}
+
+func TestAnotherSourceDoesNotWriteOverWhatIsThere(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		one, two := addSource(t, db, "https://a.example/feed"), addSource(t, db, "https://b.example/feed")
+		polled := func(source int64, id, title, body string) zonewire.Article {
+			a := news("a", 1)
+			a.SourceID, a.ExternalID, a.Title, a.ContentHTML, a.ContentHash = source, id, title, body, title+body
+			a.URL, a.URLCanon = "https://a.example/1", "https://a.example/1"
+			return a
+		}
+		id := put(t, db, 0, polled(one, "g", "标题", "<p>全文。</p>"))[0].ID
+		steps := []struct {
+			name string
+			a    zonewire.Article
+			want zonewire.PutResult
+			body string
+		}{
+			{"another feed has an extract", polled(two, "x", "标题…", "<p>摘要。</p>"), zonewire.Unchanged, "<p>全文。</p>"},
+			{"its own feed corrects it", polled(one, "g", "标题", "<p>更正。</p>"), zonewire.Updated, "<p>更正。</p>"},
+			{"the publisher pushes it", polled(0, "77", "标题", "<p>原文。</p>"), zonewire.Updated, "<p>原文。</p>"},
+			{"its feed has the old text", polled(one, "g", "标题", "<p>更正。</p>"), zonewire.Unchanged, "<p>原文。</p>"},
+		}
+		for _, s := range steps {
+			got := put(t, db, time.Hour, s.a)[0]
+			a := must[zonewire.Article](t)(db.Article(t.Context(), id))
+			if got.ID != id || got.Result != s.want || a.ContentHTML != s.body {
+				t.Errorf("%s: %v of article %d, which reads %s", s.name, got.Result, got.ID, a.ContentHTML)
+			}
+		}
+		if a := must[zonewire.Article](t)(db.ArticleByExternal(t.Context(), zoneID(t, db, "a"), "77")); a.ID != id {
+			t.Errorf("77 is article %d, want %d", a.ID, id)
+		}
+		revisions := must[[]zonewire.Revision](t)(db.Revisions(t.Context(), id))
+		if len(revisions) != 2 || revisions[0].ContentHTML != "<p>更正。</p>" || revisions[1].ContentHTML != "<p>全文。</p>" {
+			t.Errorf("revisions %v", revisions)
+		}
+	})
+}
+
+// Two feeds may number their items alike, and a feed may have one id, or one address, for all of its items.
+func TestTheIdsOfASourceAreItsOwn(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		one, two := addSource(t, db, "https://a.example/feed"), addSource(t, db, "https://b.example/feed")
+		item := func(source int64, id, url, title string) zonewire.Article {
+			a := news("a", 1)
+			a.SourceID, a.ExternalID, a.Title, a.URL, a.URLCanon, a.ContentHash = source, id, title, url, url, title
+			return a
+		}
+		put(t, db, 0, item(0, "1", "", "推送的"))
+		for _, c := range []struct {
+			name string
+			a    zonewire.Article
+			want zonewire.PutResult
+		}{
+			{"an id that was pushed is another's", item(one, "1", "https://a.example/1", "甲"), zonewire.Added},
+			{"an id of another source is another's", item(two, "1", "https://b.example/1", "乙"), zonewire.Added},
+			{"its own id with its own address", item(one, "1", "https://a.example/1", "甲，更正"), zonewire.Updated},
+			{"its own id with the same title elsewhere", item(one, "1", "https://a.example/new/1", "甲，更正"), zonewire.Updated},
+			{"one id for all items", item(one, "1", "https://a.example/2", "丙"), zonewire.Added},
+			{"one address for all items", item(one, "3", "https://a.example/2", "丁"), zonewire.Added},
+			{"the same item again", item(one, "3", "https://a.example/2", "丁"), zonewire.Unchanged},
+			{"and the one before", item(one, "1", "https://a.example/2", "丙"), zonewire.Unchanged},
+		} {
+			if got := put(t, db, time.Hour, c.a)[0]; got.Result != c.want {
+				t.Errorf("%s: %v, want %v", c.name, got.Result, c.want)
+			}
+		}
+	})
+}
+
+func TestAPushMayTouchItsZonesOnly(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		a, b := addZone(t, db, "a", "甲区"), addZone(t, db, "b", "乙区")
+		foreign := news("b", 1)
+		foreign.URL, foreign.URLCanon = "https://b.example/1", "https://b.example/1"
+		stored := put(t, db, 0, foreign, news("b", 2))
+		grab := news("a", 9) // names another zone's article by its address
+		grab.URL, grab.URLCanon = foreign.URL, foreign.URLCanon
+		only := zonewire.Push{Only: []int64{a.ID}}
+		push := func(p zonewire.Push, as ...zonewire.Article) []zonewire.Stored {
+			return must[[]zonewire.Stored](t)(db.PushArticles(t.Context(), at(time.Hour), p, as))
+		}
+		got := push(only, news("a", 1), grab, news("b", 2), news("b", 3), news("丙区", 4))
+		want := []zonewire.PutResult{zonewire.Added, zonewire.Refused, zonewire.Refused, zonewire.Refused, zonewire.Refused}
+		for i, s := range got {
+			if s.Result != want[i] {
+				t.Errorf("article %d: %v, want %v", i, s.Result, want[i])
+			}
+		}
+		if n := len(must[[]zonewire.Article](t)(db.Articles(t.Context(), zonewire.ArticleQuery{Unfiled: true, Limit: 99}))); n != 3 {
+			t.Errorf("%d articles, want the three", n)
+		}
+		if s := must[zonewire.Article](t)(db.Article(t.Context(), stored[0].ID)); s.ZoneID != b.ID || s.Title != foreign.Title {
+			t.Errorf("the foreign one is now %q in %d", s.Title, s.ZoneID)
+		}
+
+		edited := news("a", 1)
+		edited.Title, edited.ContentHash = "更正", "other"
+		if s := push(zonewire.Push{IfChange: got[0].Change - 1}, edited)[0]; s.Result != zonewire.Stale || s.Change != got[0].Change {
+			t.Errorf("an edit of an older version: %+v", s)
+		}
+		if s := push(zonewire.Push{IfChange: got[0].Change}, edited)[0]; s.Result != zonewire.Updated || s.Change <= got[0].Change {
+			t.Errorf("an edit of this version: %+v", s)
 		}
 	})
 }

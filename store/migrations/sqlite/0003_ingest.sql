@@ -52,6 +52,7 @@ CREATE TABLE host (
 
 -- Article pages that a list has shown. They stay when done, so that none is asked for twice.
 CREATE TABLE source_page (
+	id        INTEGER PRIMARY KEY, -- the order in which they are read: the oldest first
 	source_id INTEGER NOT NULL REFERENCES source (id),
 	url_canon TEXT NOT NULL,
 	url       TEXT NOT NULL,
@@ -62,9 +63,9 @@ CREATE TABLE source_page (
 	next_ms   INTEGER NOT NULL,
 	done_ms   INTEGER NOT NULL, -- 0 = waits
 	error     TEXT NOT NULL,
-	PRIMARY KEY (source_id, url_canon)
+	UNIQUE (source_id, url_canon)
 ) STRICT;
-CREATE INDEX source_page_waits ON source_page (source_id, seen_ms, url_canon) WHERE done_ms = 0;
+CREATE INDEX source_page_waits ON source_page (source_id, id) WHERE done_ms = 0;
 
 -- The latest polls of each source.
 CREATE TABLE poll (
@@ -118,4 +119,6 @@ ALTER TABLE article ADD COLUMN story_b INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX article_story_a ON article (story_a, published_ms) WHERE story_a <> 0;
 CREATE INDEX article_story_b ON article (story_b, published_ms) WHERE story_b <> 0;
 CREATE INDEX article_source ON article (source_id, external_id) WHERE source_id IS NOT NULL;
+CREATE INDEX article_source_received ON article (source_id, received_ms) WHERE source_id IS NOT NULL;
+CREATE INDEX article_story ON article (dup_of) WHERE dup_of IS NOT NULL;
 DROP INDEX article_content;
