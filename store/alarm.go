@@ -191,34 +191,66 @@ func (db *DB) UndeliveredSince(ctx context.Context, since time.Time) ([]Undelive
 }
 
 // A day of Shanghai: 8 hours before that of UTC. Whole numbers divide alike in every engine.
-var qArrivals = sqlText(`
-		SELECT z.slug, z.name, z.name_en, (a.received_ms + 28800000) / 86400000, MAX(a.received_ms)
+const arrivalDay = `(a.received_ms + 28800000) / 86400000`
+
+var (
+	qArrivals = sqlText(`
+		SELECT z.slug, z.name, z.name_en, ` + arrivalDay + `, MAX(a.received_ms)
 		FROM article a
 		JOIN zone z ON z.id = a.zone_id
 		WHERE a.received_ms >= ?1 AND z.closed_ms = 0
-		GROUP BY z.slug, z.name, z.name_en, (a.received_ms + 28800000) / 86400000
+		GROUP BY z.slug, z.name, z.name_en, ` + arrivalDay + `
 		ORDER BY z.slug, MAX(a.received_ms)`)
+	qSourceArrivals = sqlText(`
+		SELECT a.source_id, ` + arrivalDay + `, MAX(a.received_ms)
+		FROM article a
+		WHERE a.source_id IS NOT NULL AND a.received_ms >= ?1
+		GROUP BY a.source_id, ` + arrivalDay + `
+		ORDER BY a.source_id, MAX(a.received_ms)`)
+)
 
-// Arrivals is when articles of a zone came in.
+// Arrivals is when articles came in.
 type Arrivals struct {
-	Zone zonewire.Zone // its slug and names
-	Days []int64       // the days in Shanghai on which some came, counted from 1970, ascending
+	Days []int64 // the days in Shanghai on which some came, counted from 1970, ascending
 	Last time.Time
 }
 
+// ZoneArrivals is when articles of a zone came in.
+type ZoneArrivals struct {
+	Zone zonewire.Zone // its slug and names
+	Arrivals
+}
+
 // ArrivalsSince gives the open zones that got articles since then, by slug. It reads every article of that time.
-func (db *DB) ArrivalsSince(ctx context.Context, since time.Time) ([]Arrivals, error) {
-	var all []Arrivals
+func (db *DB) ArrivalsSince(ctx context.Context, since time.Time) ([]ZoneArrivals, error) {
+	var all []ZoneArrivals
 	_, err := collect(ctx, db.reader(), qArrivals, []any{toMs(since)}, func(rows *sql.Rows) (struct{}, error) {
 		var z zonewire.Zone
 		var day, last int64
 		err := rows.Scan(&z.Slug, &z.Name, &z.NameEn, &day, &last)
 		if len(all) == 0 || all[len(all)-1].Zone.Slug != z.Slug {
-			all = append(all, Arrivals{Zone: z})
+			all = append(all, ZoneArrivals{Zone: z})
 		}
-		a := &all[len(all)-1]
-		a.Days, a.Last = append(a.Days, day), fromMs(last)
+		all[len(all)-1].add(day, last)
 		return struct{}{}, err
 	})
 	return all, readError("arrivals", err)
+}
+
+// SourceArrivals is [DB.ArrivalsSince] by source. It reads every polled article of that time.
+func (db *DB) SourceArrivals(ctx context.Context, since time.Time) (map[int64]Arrivals, error) {
+	all := map[int64]Arrivals{}
+	_, err := collect(ctx, db.reader(), qSourceArrivals, []any{toMs(since)}, func(rows *sql.Rows) (struct{}, error) {
+		var id, day, last int64
+		err := rows.Scan(&id, &day, &last)
+		a := all[id]
+		a.add(day, last)
+		all[id] = a
+		return struct{}{}, err
+	})
+	return all, readError("arrivals of sources", err)
+}
+
+func (a *Arrivals) add(day, last int64) {
+	a.Days, a.Last = append(a.Days, day), fromMs(last)
 }

@@ -268,11 +268,11 @@ func TestArrivalsSince(t *testing.T) {
 		put(t, db, 16*time.Hour, news("a", 5)) // and the next day
 		put(t, db, 17*time.Hour, news("a", 6), news("nobody", 7))
 		must[int](t)(db.CloseZone(t.Context(), at(day), "c", ""))
-		got := must[[]store.Arrivals](t)(db.ArrivalsSince(t.Context(), t0.Add(-2*day)))
+		got := must[[]store.ZoneArrivals](t)(db.ArrivalsSince(t.Context(), t0.Add(-2*day)))
 		today := t0.Unix() / 86400
-		want := []store.Arrivals{
-			{Zone: zonewire.Zone{Slug: "a", Name: "a区"}, Days: []int64{today - 2, today, today + 1}, Last: t0.Add(17 * time.Hour)},
-			{Zone: zonewire.Zone{Slug: "b", Name: "b区"}, Days: []int64{today - 2}, Last: t0.Add(-2 * day)},
+		want := []store.ZoneArrivals{
+			{Zone: zonewire.Zone{Slug: "a", Name: "a区"}, Arrivals: store.Arrivals{Days: []int64{today - 2, today, today + 1}, Last: t0.Add(17 * time.Hour)}},
+			{Zone: zonewire.Zone{Slug: "b", Name: "b区"}, Arrivals: store.Arrivals{Days: []int64{today - 2}, Last: t0.Add(-2 * day)}},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("arrivals (-want +got):\n%s", diff)

@@ -210,6 +210,11 @@ func (db *DB) UnknownPages(ctx context.Context, source int64, canons []string) (
 	return unknown, nil
 }
 
+// QueuedPages counts the article pages of a source that lists have shown and that are not read yet.
+func (db *DB) QueuedPages(ctx context.Context, source int64) (n int, err error) {
+	return n, readError("queued pages", db.reader().row(ctx, qQueued, []any{source}, &n))
+}
+
 // FinishPoll stores how a visit ended, in one transaction: the articles, what is remembered of the source and its host, the
 // pages seen and read, the log. Nothing of it is stored if the claim is lost: [zonewire.ErrLost].
 func (db *DB) FinishPoll(ctx context.Context, act zonewire.Act, v zonewire.Visit, p zonewire.Poll) (stored []zonewire.Stored, err error) {

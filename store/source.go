@@ -40,7 +40,7 @@ var (
 	qSourceEdit = sqlText(`
 		UPDATE source
 		SET title = ?2, zone_id = ?3, selectors = ?4, charset = ?5, every_ms = ?6, state = ?7, reason = ?8, since_ms = ?9,
-			next_ms = ?10, errors = ?11, failing_ms = ?12, gone = ?13, gone_ms = ?14, list_ms = ?15, body_hash = ?16
+			next_ms = ?10, errors = ?11, failing_ms = ?12, gone = ?13, gone_ms = ?14, list_ms = ?15, parser = ?16
 		WHERE id = ?1`)
 	qSourceRemove = sqlText(`UPDATE source SET removed_ms = ?2, claim = claim + 1, until_ms = 0 WHERE id = ?1`)
 	qQueueRemove  = sqlText(`DELETE FROM source_page WHERE source_id = ?1`)
@@ -161,7 +161,7 @@ func urlIsFree(ctx context.Context, q querier, url string) error {
 func sourceName(id int64) string { return "source:" + strconv.FormatInt(id, 10) }
 
 // EditSource changes what an operator says of a source; its kind, its address and what it is remembered by stay, but for the
-// errors counted. action is what the audit calls it. [zonewire.ErrGone] for one that was removed.
+// errors counted, and Memory.Parser, which is 0 to have the whole asked for once more. action is what the audit calls it. [zonewire.ErrGone] for one that was removed.
 func (db *DB) EditSource(ctx context.Context, act zonewire.Act, id int64, action string, change func(*zonewire.Source) error) (edited zonewire.Source, err error) {
 	err = db.write(ctx, "source "+strconv.FormatInt(id, 10), func(q querier) error {
 		if edited, err = standing(ctx, q, id); err != nil {
@@ -184,7 +184,7 @@ func (db *DB) EditSource(ctx context.Context, act zonewire.Act, id int64, action
 		m := edited.Memory
 		_, err = q.exec(ctx, qSourceEdit, id, edited.Title, nullID(edited.ZoneID), selectors, edited.Charset,
 			edited.Every.Milliseconds(), string(edited.State), edited.Reason, toMs(edited.Since), toMs(edited.Next),
-			int64(m.Errors), toMs(m.FailingAt), int64(m.Gone), toMs(m.GoneAt), toMs(m.ListAt), m.BodyHash)
+			int64(m.Errors), toMs(m.FailingAt), int64(m.Gone), toMs(m.GoneAt), toMs(m.ListAt), int64(m.Parser))
 		if err != nil {
 			return err
 		}

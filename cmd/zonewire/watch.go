@@ -46,7 +46,7 @@ type watch struct {
 	host   string        // the installation, as its address names it
 	mail   zonewire.Mail // what all mails of the watch share
 
-	silent []matter // of zones, as last seen
+	silent []matter // sources and zones, as last seen
 	looked time.Time
 }
 
@@ -96,11 +96,7 @@ func (w *watch) beat(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if now.Sub(w.looked) >= zonesEvery {
-		arrivals, err := w.db.ArrivalsSince(ctx, now.Add(-usualWithin))
-		if err != nil {
-			return err
-		}
-		if w.silent, err = silentZones(arrivals, w.set, w.locale, now); err != nil {
+		if w.silent, err = w.lookForSilence(ctx, s.sources, now); err != nil {
 			return err
 		}
 		w.looked = now
@@ -133,7 +129,25 @@ func (w *watch) beat(ctx context.Context, now time.Time) error {
 	return unfit
 }
 
-// sight is what one look sees, but for the zones.
+// lookForSilence gives the alarms of sources and zones from which nothing comes any more.
+func (w *watch) lookForSilence(ctx context.Context, sources []zonewire.Source, now time.Time) ([]matter, error) {
+	ofSources, err := w.db.SourceArrivals(ctx, now.Add(-usualWithin))
+	if err != nil {
+		return nil, err
+	}
+	ofZones, err := w.db.ArrivalsSince(ctx, now.Add(-usualWithin))
+	if err != nil {
+		return nil, err
+	}
+	silent, err := silentSources(sources, ofSources, w.set, w.locale, now)
+	if err != nil {
+		return nil, err
+	}
+	zones, err := silentZones(ofZones, w.set, w.locale, now)
+	return append(silent, zones...), err
+}
+
+// sight is what one look sees, but for silence.
 type sight struct {
 	paused      string    // the reason; empty if sending is not paused
 	pausedAt    time.Time // zero if nobody knows: long ago
@@ -141,6 +155,7 @@ type sight struct {
 	complained  []store.Complained
 	providers   []zonewire.Provider
 	undelivered []store.Undelivered
+	sources     []zonewire.Source
 }
 
 func (w *watch) look(ctx context.Context, now time.Time) (s sight, err error) {
@@ -163,6 +178,9 @@ func (w *watch) look(ctx context.Context, now time.Time) (s sight, err error) {
 		return s, err
 	}
 	if s.providers, err = w.db.Providers(ctx); err != nil {
+		return s, err
+	}
+	if s.sources, err = w.db.Sources(ctx); err != nil {
 		return s, err
 	}
 	s.undelivered, err = w.db.UndeliveredSince(ctx, now.Add(-failedWithin))
@@ -237,6 +255,7 @@ func (s sight) matters(set *templates.Set, locale string, now time.Time) ([]matt
 			c.fail(zonewire.AlarmUncertain, "outbox ls --state uncertain --digest ", u)
 		}
 	}
+	c.downSources(s.sources, now)
 	return c.all, c.err
 }
 
@@ -247,19 +266,24 @@ func (c *clerk) fail(kind zonewire.AlarmKind, command string, u store.Undelivere
 }
 
 // silentZones gives the alarms of zones that have been silent for too long.
-func silentZones(all []store.Arrivals, set *templates.Set, locale string, now time.Time) ([]matter, error) {
+func silentZones(all []store.ZoneArrivals, set *templates.Set, locale string, now time.Time) ([]matter, error) {
 	c := &clerk{set: set, locale: locale}
 	for _, a := range all {
-		gap, usual := usualGap(a.Days)
-		silence := now.Sub(a.Last)
-		if !usual || silence < silentGaps*gap {
+		days, gap, silent := silence(a.Arrivals, now)
+		if !silent {
 			continue
 		}
-		days := int(silence.Hours() / 24)
 		c.raise(zonewire.AlarmZoneSilent, a.Zone.Slug, a.Last, "article ls --limit 5 --zone "+a.Zone.Slug,
 			[]any{a.Zone.DisplayName(locale)}, []any{days, c.days(gap)})
 	}
 	return c.all, c.err
+}
+
+// silence gives the days since the last article and the usual gap, and whether that is too long.
+func silence(a store.Arrivals, now time.Time) (days int, gap time.Duration, silent bool) {
+	gap, usual := usualGap(a.Days)
+	since := now.Sub(a.Last)
+	return int(since.Hours() / 24), gap, usual && since >= silentGaps*gap
 }
 
 // usualGap is the mean time between two days with news; a zone has one only after some days of them. The days differ,

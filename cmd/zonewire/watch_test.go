@@ -86,7 +86,7 @@ func TestSilentZones(t *testing.T) {
 		{"after three weeks", weekly, 21 * day, true},
 		{"a zone that has no custom yet", new, 80 * day, false},
 	} {
-		all := []store.Arrivals{{Zone: zonewire.Zone{Slug: "hubin", Name: "湖滨经济开发区"}, Days: tt.days, Last: watchNow.Add(-tt.silence)}}
+		all := []store.ZoneArrivals{{Zone: zonewire.Zone{Slug: "hubin", Name: "湖滨经济开发区"}, Arrivals: store.Arrivals{Days: tt.days, Last: watchNow.Add(-tt.silence)}}}
 		got, err := silentZones(all, shippedTemplates(t), "en", watchNow)
 		if err != nil {
 			t.Fatal(err)
@@ -119,6 +119,12 @@ func TestWhatIsAnAlarm(t *testing.T) {
 		{"its breaker stays open while a probe is out", sight{providers: []zonewire.Provider{{Name: "qq", Opened: ago(time.Hour), OpenUntil: ago(time.Minute), Probed: ago(1)}}}, []string{"provider-open:qq"}},
 		{"a provider is frozen", sight{providers: []zonewire.Provider{{Name: "qq", Frozen: watchNow.Add(1)}}}, []string{"provider-frozen:qq"}},
 		{"a freeze is over", sight{providers: []zonewire.Provider{{Name: "qq", Frozen: watchNow}}}, []string{}},
+		{"a source fails since this morning", sight{sources: []zonewire.Source{{ID: 1, State: zonewire.SourceFailing, Memory: zonewire.PollMemory{FailingAt: ago(23 * time.Hour)}}}}, []string{}},
+		{"a source fails for a day", sight{sources: []zonewire.Source{{ID: 1, State: zonewire.SourceFailing, Memory: zonewire.PollMemory{FailingAt: ago(24 * time.Hour)}}}}, []string{"source-down:1"}},
+		{"sources that bring nothing", sight{sources: []zonewire.Source{
+			{ID: 1, State: zonewire.SourceActive}, {ID: 2, State: zonewire.SourceBlocked}, {ID: 3, State: zonewire.SourcePaused},
+			{ID: 4, State: zonewire.SourceStopped}, {ID: 5, State: zonewire.SourceSuspended},
+		}}, []string{"source-down:2", "source-down:4", "source-down:5"}},
 		{"the gravest comes first", sight{
 			paused: "x", pausedAt: ago(2 * time.Hour),
 			providers:   []zonewire.Provider{{Name: "a.example", Frozen: watchNow.Add(time.Hour)}, {Name: "qq", Opened: ago(1)}},
@@ -149,13 +155,26 @@ func everyAlarm(t *testing.T, locale string) []matter {
 			{Digest: 42, Title: "江苏园区早报", Timezone: "Asia/Shanghai", Slot: ago(25 * time.Hour), State: zonewire.Uncertain, Count: 2, Since: ago(24 * time.Hour)},
 		},
 	}
+	for i, state := range []zonewire.SourceState{zonewire.SourceFailing, zonewire.SourceBlocked, zonewire.SourceSuspended, zonewire.SourceStopped} {
+		s.sources = append(s.sources, zonewire.Source{
+			ID: int64(i + 1), URL: "https://www.hubin.example/news/", State: state, Since: ago(time.Hour), Reason: "the server answers 403 Forbidden",
+			Memory: zonewire.PollMemory{FailingAt: ago(26 * time.Hour)},
+		})
+	}
 	all, err := s.matters(shippedTemplates(t), locale, watchNow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent, err := silentZones([]store.Arrivals{
-		{Zone: zonewire.Zone{Slug: "hubin", Name: "湖滨经济开发区", NameEn: "Hubin Economic Development Zone"}, Days: []int64{1, 2, 3, 4, 5}, Last: ago(4 * 24 * time.Hour)},
-		{Zone: zonewire.Zone{Slug: "xigang", Name: "西港高新技术产业开发区"}, Days: []int64{1, 2, 4, 5, 8}, Last: ago(6 * 24 * time.Hour)},
+	quiet, err := silentSources([]zonewire.Source{{ID: 7, Title: "湖滨开发区要闻", State: zonewire.SourceActive}}, map[int64]store.Arrivals{
+		7: {Days: []int64{1, 2, 3, 4, 5}, Last: ago(4 * 24 * time.Hour)},
+	}, shippedTemplates(t), locale, watchNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, quiet...)
+	silent, err := silentZones([]store.ZoneArrivals{
+		{Zone: zonewire.Zone{Slug: "hubin", Name: "湖滨经济开发区", NameEn: "Hubin Economic Development Zone"}, Arrivals: store.Arrivals{Days: []int64{1, 2, 3, 4, 5}, Last: ago(4 * 24 * time.Hour)}},
+		{Zone: zonewire.Zone{Slug: "xigang", Name: "西港高新技术产业开发区"}, Arrivals: store.Arrivals{Days: []int64{1, 2, 4, 5, 8}, Last: ago(6 * 24 * time.Hour)}},
 	}, shippedTemplates(t), locale, watchNow)
 	if err != nil {
 		t.Fatal(err)
@@ -234,10 +253,10 @@ func TestTheMailOfAnAlarm(t *testing.T) {
 		locale, subject, several string
 		want                     []string
 	}{
-		{"zh-CN", "运行提醒：发送已暂停", "运行提醒：发送已暂停（另有 8 项）", []string{
+		{"zh-CN", "运行提醒：发送已暂停", "运行提醒：发送已暂停（另有 13 项）", []string{
 			"运行提醒", "news.example.org · 2026年11月24日 09:00（北京时间）", "发送已暂停", "自 2026年11月24日 07:30（北京时间）起", "原因：人工暂停。", "zonewire outbox resume",
 		}},
-		{"en", "Alert: sending is paused", "Alert: sending is paused and 8 more", []string{
+		{"en", "Alert: sending is paused", "Alert: sending is paused and 13 more", []string{
 			"Alert", "news.example.org · 24 November 2026, 09:00 (UTC+8)", "Sending is paused", "Since 24 November 2026, 07:30 (UTC+8)", "Reason: paused by hand.", "zonewire outbox resume",
 		}},
 	} {
@@ -283,10 +302,10 @@ func TestTheMailOfAnAlarm(t *testing.T) {
 // When everything goes silent at once, the mail stays short: beyond some it gives headlines.
 func TestAMailOfManyAlarmsStaysShort(t *testing.T) {
 	testWatch(t, io.Discard, func(w *watch, _ *engine) {
-		var arrivals []store.Arrivals
+		var arrivals []store.ZoneArrivals
 		for i := range 25 {
-			arrivals = append(arrivals, store.Arrivals{
-				Zone: zonewire.Zone{Slug: fmt.Sprintf("zone-%d", i), Name: fmt.Sprintf("第 %d 开发区", i)}, Days: []int64{1, 2, 3, 4, 5}, Last: watchNow.AddDate(0, 0, -9),
+			arrivals = append(arrivals, store.ZoneArrivals{
+				Zone: zonewire.Zone{Slug: fmt.Sprintf("zone-%d", i), Name: fmt.Sprintf("第 %d 开发区", i)}, Arrivals: store.Arrivals{Days: []int64{1, 2, 3, 4, 5}, Last: watchNow.AddDate(0, 0, -9)},
 			})
 		}
 		all, err := silentZones(arrivals, w.set, w.locale, watchNow)
@@ -415,6 +434,42 @@ func TestSendingPausedForOverAnHourIsToldOnce(t *testing.T) {
 		}
 		if strings.Contains(text, "@") {
 			t.Errorf("an address in the log:\n%s", text)
+		}
+	})
+}
+
+// A source whose page has moved answers as ever, and fails nowhere.
+func TestASourceThatAnswersWithNothingNewIsAnAlarm(t *testing.T) {
+	testWatch(t, io.Discard, func(w *watch, e *engine) {
+		ctx := t.Context()
+		act := zonewire.Act{At: watchNow, By: "cli"}
+		var ids []int64
+		for _, url := range []string{"https://a.example/feed", "https://b.example/feed"} {
+			s, err := e.db.AddSource(ctx, act, zonewire.Source{Kind: zonewire.FeedSource, URL: url})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, s.ID)
+		}
+		for day := range 9 { // the second goes on
+			for i, id := range ids {
+				at := watchNow.AddDate(0, 0, day)
+				if i == 0 && day > 5 {
+					continue
+				}
+				as := []zonewire.Article{{SourceID: id, Title: "园区要闻", ExternalID: strconv.Itoa(day), Received: at}}
+				if _, err := e.db.PutArticles(ctx, zonewire.Act{At: at, By: "daemon"}, as); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		sources, err := e.db.Sources(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.lookForSilence(ctx, sources, watchNow.AddDate(0, 0, 8))
+		if want := []string{fmt.Sprintf("source-silent:%d", ids[0])}; err != nil || !slices.Equal(namesOf(got), want) {
+			t.Errorf("got %v, %v, want %v", namesOf(got), err, want)
 		}
 	})
 }
