@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,10 +130,14 @@ func newArticleLs(a *app) *cobra.Command {
 }
 
 func newArticleShow(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show an article",
-		Example: "  zonewire article show 12",
+	var history bool
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show an article, and how its page was read",
+		Long: `Show an article. "read by" says which layer of its page each field came from: a selector of
+the operator, a meta tag, a label, the address. "also at" are the other portals that tell the
+same story. --history adds what it said before it was corrected, the latest first.`,
+		Example: "  zonewire article show 12\n  zonewire article show 12 --history",
 		Args:    exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID(cmd, "article", args[0])
@@ -142,25 +149,77 @@ func newArticleShow(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				v := viewArticle(art)
-				withdrawn := ""
-				if v.Withdrawn != nil {
-					withdrawn = strings.TrimSpace(*v.Withdrawn + " " + art.Reason)
+				copies, err := db.Copies(cmd.Context(), cmp.Or(art.DupOf, art.ID))
+				if err != nil {
+					return err
 				}
-				var files []string
-				for _, f := range art.Attachments {
-					files = append(files, f.URL)
+				var revisions []zonewire.Revision
+				if history {
+					if revisions, err = db.Revisions(cmd.Context(), id); err != nil {
+						return err
+					}
 				}
-				return a.out.record(v,
-					field{"id", args[0]}, field{"title", v.Title}, field{"zone", v.Zone}, field{"zone_raw", v.ZoneRaw},
-					field{"published", articleRow(v)[2]}, field{"source", v.Source}, field{"author", v.Author},
-					field{"category", v.Category}, field{"city", v.City}, field{"language", v.Language}, field{"url", v.URL},
-					field{"external_id", v.ExternalID}, field{"received", v.Received}, field{"updated", v.Updated},
-					field{"withdrawn", withdrawn}, field{"summary", v.Summary}, field{"attachments", strings.Join(files, " ")},
-					field{"text", ingest.PlainText(v.ContentHTML)})
+				return a.showArticle(art, copies, revisions, history)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&history, "history", false, "also what it said before it was corrected")
+	return cmd
+}
+
+// revisionView is an earlier text of an article as -o json prints it.
+type revisionView struct {
+	Replaced    string `json:"replaced"`
+	Title       string `json:"title"`
+	Summary     string `json:"summary"`
+	ContentHTML string `json:"content_html"`
+}
+
+func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revisions []zonewire.Revision, history bool) error {
+	v := viewArticle(art)
+	withdrawn := ""
+	if v.Withdrawn != nil {
+		withdrawn = strings.TrimSpace(*v.Withdrawn + " " + art.Reason)
+	}
+	var files, also, layers []string
+	for _, f := range art.Attachments {
+		files = append(files, f.URL)
+	}
+	for _, c := range copies {
+		if c.ID != art.ID {
+			also = append(also, strings.TrimSpace(fmt.Sprintf("%d %s", c.ID, orElse(c.Source, c.Zone))))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(art.Layers)) {
+		layers = append(layers, name+"="+art.Layers[name])
+	}
+	from := ""
+	if art.SourceID != 0 {
+		from = fmt.Sprintf("source %d", art.SourceID)
+	}
+	fields := []field{
+		{"id", fmt.Sprint(art.ID)}, {"title", v.Title}, {"zone", v.Zone}, {"zone_raw", v.ZoneRaw},
+		{"published", articleRow(v)[2]}, {"source", v.Source}, {"author", v.Author},
+		{"category", v.Category}, {"city", v.City}, {"language", v.Language}, {"url", v.URL},
+		{"external_id", v.ExternalID}, {"polled from", from}, {"also at", strings.Join(also, ", ")},
+		{"received", v.Received}, {"updated", v.Updated},
+		{"withdrawn", withdrawn}, {"charset", art.Charset}, {"read by", strings.Join(layers, " ")},
+		{"summary", v.Summary}, {"attachments", strings.Join(files, " ")}, {"text", ingest.PlainText(v.ContentHTML)},
+	}
+	for _, r := range revisions {
+		fields = append(fields, field{"until " + stamp(r.Replaced), r.Title}, field{"", ingest.PlainText(r.ContentHTML)})
+	}
+	if !history {
+		return a.out.record(v, fields...)
+	}
+	earlier := []revisionView{}
+	for _, r := range revisions {
+		earlier = append(earlier, revisionView{stamp(r.Replaced), r.Title, r.Summary, r.ContentHTML})
+	}
+	return a.out.record(struct {
+		articleView
+		Revisions []revisionView `json:"revisions"`
+	}{v, earlier}, fields...)
 }
 
 // articleFields are the fields that article edit sets, by flag.
