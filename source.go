@@ -211,9 +211,3 @@ type PollLog struct {
 	Rejected  int
 	Note      string // one line: what went wrong, or what was left out
 }
-
-// SourceCount counts the sources in a state.
-type SourceCount struct {
-	State SourceState
-	Count int
-}

@@ -45,7 +45,12 @@ var (
 	qSourceRemove = sqlText(`UPDATE source SET removed_ms = ?2, claim = claim + 1, until_ms = 0 WHERE id = ?1`)
 	qQueueRemove  = sqlText(`DELETE FROM source_page WHERE source_id = ?1`)
 	qSourceCounts = sqlText(`SELECT state, COUNT(*) FROM source WHERE removed_ms = 0 GROUP BY state`)
-	qPolls        = sqlText(`
+	qQueuedAll    = sqlText(`
+		SELECT COUNT(*)
+		FROM source_page p
+		JOIN source s ON s.id = p.source_id
+		WHERE p.done_ms = 0 AND s.removed_ms = 0`)
+	qPolls = sqlText(`
 		SELECT at_ms, status, took_ms, bytes, items, added, updated, unchanged, rejected, note
 		FROM poll
 		WHERE source_id = ?1
@@ -221,16 +226,22 @@ func (db *DB) RemoveSource(ctx context.Context, act zonewire.Act, id int64) erro
 	})
 }
 
-// SourceCounts counts the sources by state.
-func (db *DB) SourceCounts(ctx context.Context) ([]zonewire.SourceCount, error) {
-	all, err := collect(ctx, db.reader(), qSourceCounts, nil, func(rows *sql.Rows) (zonewire.SourceCount, error) {
-		var c zonewire.SourceCount
+// SourceCounts counts the sources by state; a state without any is not in it.
+func (db *DB) SourceCounts(ctx context.Context) (map[zonewire.SourceState]int, error) {
+	counts := map[zonewire.SourceState]int{}
+	_, err := collect(ctx, db.reader(), qSourceCounts, nil, func(rows *sql.Rows) (struct{}, error) {
 		var state string
-		err := rows.Scan(&state, &c.Count)
-		c.State = zonewire.SourceState(state)
-		return c, err
+		var n int
+		err := rows.Scan(&state, &n)
+		counts[zonewire.SourceState(state)] = n
+		return struct{}{}, err
 	})
-	return all, readError("sources by state", err)
+	return counts, readError("sources by state", err)
+}
+
+// PagesQueued counts the article pages of all sources that are not read yet.
+func (db *DB) PagesQueued(ctx context.Context) (n int, err error) {
+	return n, readError("queued pages", db.reader().row(ctx, qQueuedAll, nil, &n))
 }
 
 // Polls gives the log of a source, the latest first.

@@ -31,6 +31,8 @@ var (
 	bouncesDesc    = prometheus.NewDesc("zonewire_bounces", "Returned mail by kind.", []string{"kind"}, nil)
 	openDesc       = prometheus.NewDesc("zonewire_provider_open", "1 while a provider refuses us and its mail waits. A provider that never complained has none.", []string{"provider"}, nil)
 	perHourDesc    = prometheus.NewDesc("zonewire_provider_per_hour", "Mails an hour that a provider is sent at the most, 0 for no limit.", []string{"provider"}, nil)
+	sourcesDesc    = prometheus.NewDesc("zonewire_sources", "Feeds and list pages that are asked for news, by state.", []string{"state"}, nil)
+	queuedDesc     = prometheus.NewDesc("zonewire_source_pages_waiting", "Article pages that lists have shown and that are not read yet.", nil, nil)
 	alarmsDesc     = prometheus.NewDesc("zonewire_alarms", "Alarms that stand, by kind.", []string{"alarm"}, nil)
 	pausedDesc     = prometheus.NewDesc("zonewire_sending_paused", "1 while sending is paused.", nil, nil)
 	readyDesc      = prometheus.NewDesc("zonewire_ready", "1 when the feeds are rendered.", nil, nil)
@@ -38,7 +40,7 @@ var (
 )
 
 func (l *ledger) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, bouncesDesc, openDesc, perHourDesc, alarmsDesc, pausedDesc, readyDesc, failedDesc} {
+	for _, d := range []*prometheus.Desc{deliveriesDesc, recipientsDesc, changeDesc, overdueDesc, bouncesDesc, openDesc, perHourDesc, sourcesDesc, queuedDesc, alarmsDesc, pausedDesc, readyDesc, failedDesc} {
 		out <- d
 	}
 }
@@ -83,6 +85,9 @@ func (l *ledger) collect(ctx context.Context, gauge func(*prometheus.Desc, float
 	if err := l.collectReturned(ctx, gauge); err != nil {
 		return err
 	}
+	if err := l.collectSources(ctx, gauge); err != nil {
+		return err
+	}
 	alarms, err := l.e.db.Alarms(ctx)
 	if err != nil {
 		return err
@@ -121,6 +126,20 @@ func (l *ledger) collectReturned(ctx context.Context, gauge func(*prometheus.Des
 		gauge(perHourDesc, p.Limit(now), p.Name)
 	}
 	return nil
+}
+
+// collectSources tells how the sources fare.
+func (l *ledger) collectSources(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) error {
+	counts, err := l.e.db.SourceCounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, state := range zonewire.SourceStates() {
+		gauge(sourcesDesc, float64(counts[state]), string(state))
+	}
+	queued, err := l.e.db.PagesQueued(ctx)
+	gauge(queuedDesc, float64(queued))
+	return err
 }
 
 func oneIf(b bool) float64 {
