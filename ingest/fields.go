@@ -21,6 +21,7 @@ type fields struct {
 	source, author, category      string
 	city, province, language      string
 	published, image              string
+	base                          string // of the body's relative links, if not the url
 	attachments                   []zonewire.Attachment
 }
 
@@ -77,7 +78,7 @@ func (f fields) article(opts Options) (zonewire.Article, []string, error) {
 			warn("language %q is no language tag and is ignored", truncate(line(f.language), 40))
 		}
 	}
-	a.ContentHTML = f.content(a.URL, warn)
+	a.ContentHTML = f.content(first(f.base, a.URL), warn)
 	setDate(&a, f.published, opts, warn)
 	finish(&a, opts)
 	return a, warnings, nil

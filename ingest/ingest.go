@@ -49,7 +49,9 @@ type Options struct {
 	Now    time.Time // when it was received; relative and implausible dates are judged by it
 	Zone   string    // slug or name of the zone for articles that name none
 	Format Format    // empty is Auto
-	URL    string    // address of a page, if known: its relative links resolve against it
+	URL    string    // address of a page or feed, if known: its relative links resolve against it
+
+	HTTPCharset string // charset of the Content-Type that the bytes came with, if any
 }
 
 // Format says how a file is read.
