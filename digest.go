@@ -38,7 +38,13 @@ type Digest struct {
 type Audience struct {
 	Locale string
 	Zones  string // a [ZoneSet]; empty = all zones of the list
+	Told   string // ids of stories that an earlier mail of the list has told them, written like a [ZoneSet]
 	Size   int
+}
+
+// Same reports whether two audiences get the same mail, whatever their sizes.
+func (a Audience) Same(b Audience) bool {
+	return a.Locale == b.Locale && a.Zones == b.Zones && a.Told == b.Told
 }
 
 // Mail is a composed digest with a hole for each reader's own token: the chunks of HTML and Text are joined by it.
@@ -66,6 +72,7 @@ type Variant struct {
 	Digest int64
 	Locale string
 	Zones  string // a [ZoneSet]
+	Told   string // see [Audience]
 	Items  int
 	Web    string // the digest as a page, only for the variant with all zones
 	Mail   Mail

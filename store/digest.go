@@ -30,9 +30,9 @@ var (
 		SELECT state, COUNT(*) FROM delivery WHERE digest_id = ?1 GROUP BY state
 		UNION ALL
 		SELECT state, n FROM digest_count WHERE digest_id = ?1`)
-	qVariant    = sqlText(`SELECT id, digest_id, locale, zones, items, body FROM variant WHERE id = ?1`)
+	qVariant    = sqlText(`SELECT id, digest_id, locale, zones, told, items, body FROM variant WHERE id = ?1`)
 	qWebVariant = sqlText(`
-		SELECT id, digest_id, locale, zones, items, body
+		SELECT id, digest_id, locale, zones, told, items, body
 		FROM variant
 		WHERE digest_id = ?1 AND web = 1
 		ORDER BY CASE WHEN locale = ?2 THEN 0 ELSE 1 END, id DESC
@@ -131,7 +131,7 @@ type storedVariant struct {
 func variantWhere(ctx context.Context, q querier, text query, args ...any) (zonewire.Variant, error) {
 	var v zonewire.Variant
 	var body []byte
-	if err := q.row(ctx, text, args, &v.ID, &v.Digest, &v.Locale, &v.Zones, &v.Items, &body); err != nil {
+	if err := q.row(ctx, text, args, &v.ID, &v.Digest, &v.Locale, &v.Zones, &v.Told, &v.Items, &body); err != nil {
 		return v, err
 	}
 	var s storedVariant
@@ -190,7 +190,7 @@ var (
 		SELECT MAX(id)
 		FROM variant
 		WHERE digest_id = ?1
-		GROUP BY locale, zones
+		GROUP BY locale, zones, told
 		ORDER BY MAX(id)`)
 	qRepoint = sqlText(`
 		UPDATE delivery
@@ -311,7 +311,7 @@ func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int
 	if err != nil {
 		return 0, err
 	}
-	v.Zones = old.Zones
+	v.Zones, v.Told = old.Zones, old.Told
 	var n int64
 	if some {
 		if v.ID, err = insertVariant(ctx, q, r.Digest, v); err != nil {
@@ -358,8 +358,8 @@ func zoneMap(ctx context.Context, q querier) (map[int64]zonewire.Zone, error) {
 }
 
 var qVariantInsert = sqlText(`
-		INSERT INTO variant (digest_id, locale, zones, items, web, body)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+		INSERT INTO variant (digest_id, locale, zones, told, items, web, body)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 		RETURNING id`)
 
 func insertVariant(ctx context.Context, q querier, digest int64, v zonewire.Variant) (int64, error) {
@@ -368,7 +368,7 @@ func insertVariant(ctx context.Context, q querier, digest int64, v zonewire.Vari
 		return 0, err
 	}
 	var id int64
-	return id, q.row(ctx, qVariantInsert, []any{digest, v.Locale, v.Zones, int64(v.Items), toFlag(v.Web != ""), body}, &id)
+	return id, q.row(ctx, qVariantInsert, []any{digest, v.Locale, v.Zones, v.Told, int64(v.Items), toFlag(v.Web != ""), body}, &id)
 }
 
 // DueLists gives the lists whose next slot has come.

@@ -23,12 +23,13 @@ var (
 			AND NOT EXISTS (SELECT 1 FROM digest_item i WHERE i.list_id = ?3 AND i.article_id = a.id)
 		ORDER BY a.seq`)
 	qAudiences = sqlText(`
-		SELECT CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones, COUNT(*)
+		SELECT CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones, COALESCE(t.told, ''), COUNT(*)
 		FROM subscription s
 		JOIN subscriber u ON u.id = s.subscriber_id
+		LEFT JOIN plan_told t ON t.subscription_id = s.id
 		WHERE s.list_id = ?1 AND s.state = 'active'
-		GROUP BY CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones
-		ORDER BY CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones`)
+		GROUP BY CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones, COALESCE(t.told, '')
+		ORDER BY CASE WHEN u.locale = '' THEN ?2 ELSE u.locale END, s.zones, COALESCE(t.told, '')`)
 	qDigestInsert = sqlText(`
 		INSERT INTO digest (list_id, slot_ms, state, reason, lo, hi, items, recipients, created_ms)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7)
@@ -45,8 +46,9 @@ var (
 		FROM subscription s
 		JOIN subscriber u ON u.id = s.subscriber_id
 		LEFT JOIN suppression p ON p.address_hash = u.address_hash
+		LEFT JOIN plan_told t ON t.subscription_id = s.id
 		WHERE s.list_id = ?5 AND s.state = 'active' AND s.zones = ?6
-			AND CASE WHEN u.locale = '' THEN CAST(?7 AS TEXT) ELSE u.locale END = ?8`)
+			AND CASE WHEN u.locale = '' THEN CAST(?7 AS TEXT) ELSE u.locale END = ?8 AND COALESCE(t.told, '') = ?9`)
 	qPlanPaused = sqlText(`
 		INSERT INTO delivery (digest_id, subscriber_id, subscription_id, variant_id, state, reason, attempts, losses,
 			next_ms, claim, worker_id, began_ms, done_ms, code, enhanced, reply)
@@ -182,7 +184,7 @@ func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64) (r z
 	}
 	r.Audiences, err = collect(ctx, q, qAudiences, []any{l.ID, l.Locale}, func(rows *sql.Rows) (zonewire.Audience, error) {
 		var a zonewire.Audience
-		err := rows.Scan(&a.Locale, &a.Zones, &a.Size)
+		err := rows.Scan(&a.Locale, &a.Zones, &a.Told, &a.Size)
 		return a, err
 	})
 	return r, err
@@ -191,6 +193,9 @@ func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64) (r z
 // fillDigest writes items, variants and a delivery for every recipient of this instant, and the operator's preview.
 func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.List, id int64, slot time.Time, hi int64, planning zonewire.Planning) error {
 	if _, err := q.exec(ctx, qPauseOver, l.ID, toMs(act.At)); err != nil {
+		return err
+	}
+	if err := noteTold(ctx, q, l, hi); err != nil {
 		return err
 	}
 	r, err := planRequest(ctx, q, l, hi)
@@ -203,6 +208,9 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 		return err
 	}
 	if len(plan.Items) == 0 {
+		if _, err := q.exec(ctx, qToldClear, l.ID); err != nil {
+			return err
+		}
 		_, err := q.exec(ctx, qDigestUpdate, id, string(zonewire.DigestSkipped), "nothing new", int64(0), int64(0))
 		return err
 	}
@@ -215,6 +223,9 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 	if err != nil {
 		return err
 	}
+	if _, err := q.exec(ctx, qToldClear, l.ID); err != nil {
+		return err
+	}
 	if plan.Preview != nil {
 		if _, err := addNotice(ctx, q, act, "preview", 0, plan.Preview.Email, plan.Preview.Mail); err != nil {
 			return err
@@ -225,14 +236,13 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 }
 
 func addDeliveries(ctx context.Context, q querier, act zonewire.Act, l zonewire.List, digest int64, audiences []zonewire.Audience, plan zonewire.Plan) (int64, error) {
-	type key struct{ locale, zones string }
-	variants := map[key]int64{}
+	variants := map[zonewire.Audience]int64{}
 	for _, v := range plan.Variants {
 		id, err := insertVariant(ctx, q, digest, v)
 		if err != nil {
 			return 0, err
 		}
-		variants[key{v.Locale, v.Zones}] = id
+		variants[zonewire.Audience{Locale: v.Locale, Zones: v.Zones, Told: v.Told}] = id
 	}
 	from := toMs(act.At.Add(l.Hold))
 	recipients, err := q.exec(ctx, qPlanPaused, digest, toMs(act.At), l.ID)
@@ -240,13 +250,13 @@ func addDeliveries(ctx context.Context, q querier, act zonewire.Act, l zonewire.
 		return 0, err
 	}
 	for _, a := range audiences {
-		state, variant := zonewire.Pending, variants[key{a.Locale, a.Zones}]
-		if slices.ContainsFunc(plan.Empty, func(e zonewire.Audience) bool { return e.Locale == a.Locale && e.Zones == a.Zones }) {
+		state, variant := zonewire.Pending, variants[zonewire.Audience{Locale: a.Locale, Zones: a.Zones, Told: a.Told}]
+		if slices.ContainsFunc(plan.Empty, a.Same) {
 			state, variant = zonewire.Empty, 0
 		} else if variant == 0 {
 			return 0, fmt.Errorf("audience %s %q: no mail was composed", a.Locale, a.Zones)
 		}
-		n, err := q.exec(ctx, qPlanAudience, digest, nullID(variant), int64(state), from, l.ID, a.Zones, l.Locale, a.Locale)
+		n, err := q.exec(ctx, qPlanAudience, digest, nullID(variant), int64(state), from, l.ID, a.Zones, l.Locale, a.Locale, a.Told)
 		if err != nil {
 			return 0, err
 		}

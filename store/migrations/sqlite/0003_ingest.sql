@@ -122,3 +122,11 @@ CREATE INDEX article_source ON article (source_id, external_id) WHERE source_id 
 CREATE INDEX article_source_received ON article (source_id, received_ms) WHERE source_id IS NOT NULL;
 CREATE INDEX article_story ON article (dup_of) WHERE dup_of IS NOT NULL;
 DROP INDEX article_content;
+
+-- Stories that the readers of a variant have been told by an earlier mail of the list, and so are not told again.
+ALTER TABLE variant ADD COLUMN told TEXT NOT NULL DEFAULT '';
+-- The same by subscription, while a digest is planned; empty in between.
+CREATE TABLE plan_told (
+	subscription_id INTEGER PRIMARY KEY REFERENCES subscription (id),
+	told            TEXT NOT NULL
+) STRICT;
