@@ -91,10 +91,10 @@ func (p *Planner) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
 	// The digest as a page is that of all zones in the list's own locale, also when nobody gets it as a mail.
 	whole := zonewire.Audience{Locale: r.List.Locale}
 	for i, audience := range append([]zonewire.Audience{whole}, r.Audiences...) {
-		if i > 0 && audience.Locale == whole.Locale && audience.Zones == whole.Zones {
+		if i > 0 && audience.Same(whole) {
 			continue // its mail is the first
 		}
-		v, some, err := p.compose(p.edition(r, audience.Locale, audience.Zones), chosen, i == 0)
+		v, some, err := p.compose(p.edition(r, audience), chosen, i == 0)
 		if err != nil {
 			return zonewire.Plan{}, err
 		}
@@ -144,7 +144,7 @@ func (p *Planner) Recompose(r zonewire.PlanRequest, v zonewire.Variant) (zonewir
 	standing := slices.DeleteFunc(slices.Clone(r.Articles), func(a zonewire.Article) bool { return !a.Withdrawn.IsZero() })
 	slices.SortStableFunc(standing, newestFirst)
 
-	e := p.edition(r, v.Locale, v.Zones)
+	e := p.edition(r, zonewire.Audience{Locale: v.Locale, Zones: v.Zones, Told: v.Told})
 	e.Digest = v.Digest
 	e.List.Slug, e.List.Title = v.Mail.List, v.Mail.ListTitle
 	e.From, e.ReplyTo, e.BaseURL = v.Mail.From, v.Mail.ReplyTo, v.Mail.BaseURL
@@ -154,14 +154,15 @@ func (p *Planner) Recompose(r zonewire.PlanRequest, v zonewire.Variant) (zonewir
 }
 
 // edition is the frame of one mail: all but its articles.
-func (p *Planner) edition(r zonewire.PlanRequest, locale, zones string) Edition {
+func (p *Planner) edition(r zonewire.PlanRequest, to zonewire.Audience) Edition {
 	e := Edition{
 		List:          r.List,
 		Digest:        r.Digest,
 		Slot:          r.Slot,
 		Zones:         r.Zones,
-		Locale:        locale,
-		Audience:      zones,
+		Locale:        to.Locale,
+		Audience:      to.Zones,
+		Told:          to.Told,
 		From:          cmp.Or(r.List.From, p.From),
 		ReplyTo:       cmp.Or(r.List.ReplyTo, p.ReplyTo),
 		PostalAddress: p.PostalAddress,
@@ -180,11 +181,15 @@ func (p *Planner) compose(e Edition, articles []zonewire.Article, web bool) (zon
 	if err != nil {
 		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
 	}
-	e.Articles = onceEach(inZones(articles, ids))
+	told, err := zonewire.ParseZoneSet(e.Told)
+	if err != nil {
+		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
+	}
+	e.Articles = onceEach(untold(inZones(articles, ids), told))
 	if len(e.Articles) == 0 {
 		return zonewire.Variant{}, false, nil
 	}
-	v := zonewire.Variant{Digest: e.Digest, Locale: e.Locale, Zones: e.Audience}
+	v := zonewire.Variant{Digest: e.Digest, Locale: e.Locale, Zones: e.Audience, Told: e.Told}
 	if v.Mail, v.Items, err = p.Composer.Render(e); err != nil {
 		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
 	}
@@ -208,6 +213,14 @@ func inZones(articles []zonewire.Article, ids []int64) []zonewire.Article {
 		}
 	}
 	return kept
+}
+
+// untold leaves out the stories that the readers have had.
+func untold(articles []zonewire.Article, told []int64) []zonewire.Article {
+	if len(told) == 0 {
+		return articles
+	}
+	return slices.DeleteFunc(slices.Clone(articles), func(a zonewire.Article) bool { return slices.Contains(told, storyOf(a)) })
 }
 
 // onceEach shows each story once, told by whoever among the articles told it first, in the place of that one. It runs

@@ -24,6 +24,7 @@ type Edition struct {
 	Zones    map[int64]zonewire.Zone
 	Locale   string
 	Audience string // a [zonewire.ZoneSet]; empty = all zones of the list
+	Told     string // ids of stories that its readers have had in an earlier mail, written likewise
 
 	From          string // as in the header, such as "Zone News <news@example.com>"
 	ReplyTo       string // empty: From
