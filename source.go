@@ -93,8 +93,9 @@ type PollMemory struct {
 	FailingAt  time.Time // since when they fail; zero if the last one did not
 	Gone       int       // answers of 404 in a row
 	GoneAt     time.Time // the first of them
-	MovedTo    string    // where permanent redirects have led to of late
-	MovedTimes int       // how often in a row
+	MovedTo    string    // where redirects led to last, empty if there were none: the validators are of that address
+	MovedTimes int       // how often in a row they were permanent ones to there
+	Hints      string    // what the body asked for about the time of the next poll, as the poller wrote it: a 304 has no body
 }
 
 // Subscribed is a source's subscription at its hub, by WebSub.
