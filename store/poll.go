@@ -71,7 +71,7 @@ var (
 		SET title = ?3, url = ?4, host = ?5, state = ?6, reason = ?7, since_ms = ?8, next_ms = ?9, until_ms = 0,
 			etag = ?10, last_modified = ?11, body_hash = ?12, parser = ?13, polled_ms = ?14, succeeded_ms = ?15,
 			changed_ms = ?16, whole_ms = ?17, list_ms = ?18, errors = ?19, failing_ms = ?20, gone = ?21, gone_ms = ?22,
-			moved_to = ?23, moved_times = ?24
+			moved_to = ?23, moved_times = ?24, hints = ?25
 		WHERE id = ?1 AND claim = ?2 AND until_ms > 0`)
 	qPollAdd = sqlText(`
 		INSERT INTO poll (source_id, at_ms, status, took_ms, bytes, items, added, updated, unchanged, rejected, note)
@@ -294,7 +294,7 @@ func finishSource(ctx context.Context, q querier, act zonewire.Act, v zonewire.V
 	n, err := q.exec(ctx, qSourceDone, old.ID, v.Claim, now.Title, now.URL, now.Host(), string(now.State), now.Reason, toMs(now.Since),
 		toMs(p.Next), m.ETag, m.LastModified, m.BodyHash, int64(m.Parser), toMs(m.Polled), toMs(m.Succeeded),
 		toMs(m.Changed), toMs(m.Whole), toMs(m.ListAt), int64(m.Errors), toMs(m.FailingAt), int64(m.Gone), toMs(m.GoneAt),
-		m.MovedTo, int64(m.MovedTimes))
+		m.MovedTo, int64(m.MovedTimes), m.Hints)
 	if err != nil {
 		return err
 	}

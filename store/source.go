@@ -15,7 +15,7 @@ import (
 const sourceColumns = `s.id, s.kind, s.url, s.title, COALESCE(s.zone_id, 0), COALESCE(z.slug, ''), s.selectors, s.charset, s.every_ms,
 			s.state, s.reason, s.since_ms, s.next_ms, s.etag, s.last_modified, s.body_hash, s.parser, s.polled_ms,
 			s.succeeded_ms, s.changed_ms, s.whole_ms, s.list_ms, s.errors, s.failing_ms, s.gone, s.gone_ms, s.moved_to,
-			s.moved_times, s.hub, s.topic, s.lease_ms, s.lease_next_ms, s.denied, s.created_ms, s.removed_ms
+			s.moved_times, s.hints, s.hub, s.topic, s.lease_ms, s.lease_next_ms, s.denied, s.created_ms, s.removed_ms
 		FROM source s
 		LEFT JOIN zone z ON z.id = s.zone_id`
 
@@ -31,9 +31,9 @@ var (
 	qSourceInsert = sqlText(`
 		INSERT INTO source (kind, url, host, title, zone_id, selectors, charset, every_ms, state, reason, since_ms, next_ms,
 			claim, until_ms, etag, last_modified, body_hash, parser, polled_ms, succeeded_ms, changed_ms, whole_ms, list_ms,
-			errors, failing_ms, gone, gone_ms, moved_to, moved_times, hub, topic, lease_ms, lease_next_ms, denied, created_ms,
-			removed_ms)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, ?11, 0, 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, '', '',
+			errors, failing_ms, gone, gone_ms, moved_to, moved_times, hints, hub, topic, lease_ms, lease_next_ms, denied,
+			created_ms, removed_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, ?11, 0, 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, '', '', '',
 			0, 0, '', ?10, 0)
 		RETURNING id`)
 	// What an operator says of a source. Another address is another thing to remember.
@@ -71,7 +71,7 @@ func scanSource(rows interface{ Scan(...any) error }) (zonewire.Source, error) {
 	err := rows.Scan(&s.ID, &kind, &s.URL, &s.Title, &s.ZoneID, &s.Zone, &selectors, &s.Charset, &every,
 		&state, &s.Reason, &since, &next, &m.ETag, &m.LastModified, &m.BodyHash, &m.Parser, &polled,
 		&succeeded, &changed, &whole, &list, &m.Errors, &failing, &m.Gone, &gone, &m.MovedTo,
-		&m.MovedTimes, &h.Hub, &h.Topic, &lease, &leaseNext, &h.Denied, &created, &removed)
+		&m.MovedTimes, &m.Hints, &h.Hub, &h.Topic, &lease, &leaseNext, &h.Denied, &created, &removed)
 	if err != nil {
 		return s, err
 	}

@@ -143,6 +143,7 @@ func TestWhatAVisitBringsIsStoredWhole(t *testing.T) {
 		p.Memory = zonewire.PollMemory{
 			ETag: `W/"x"`, LastModified: "yesterday", BodyHash: "h", Parser: 1, Polled: t0, Succeeded: t0, Changed: t0, Whole: t0,
 			ListAt: t0.Add(time.Hour), Errors: 1, FailingAt: t0, Gone: 2, GoneAt: t0, MovedTo: "https://c.example/", MovedTimes: 3,
+			Hints: "ttl=60",
 		}
 		p.Sub = zonewire.Subscribed{Hub: "https://hub.example/", Topic: "https://a.example/self", Next: t0}
 		p.Host = zonewire.HostMemory{Host: "a.example", Until: t0.Add(2 * time.Second), Robots: "User-agent: *", Status: 200, RobotsAt: t0}

@@ -30,6 +30,7 @@ CREATE TABLE source (
 	gone_ms        INTEGER NOT NULL,
 	moved_to       TEXT NOT NULL,
 	moved_times    INTEGER NOT NULL,
+	hints          TEXT NOT NULL, -- what the body asked for about the next poll
 	hub            TEXT NOT NULL,
 	topic          TEXT NOT NULL,
 	lease_ms       INTEGER NOT NULL,
