@@ -185,7 +185,7 @@ func (p *Planner) compose(e Edition, articles []zonewire.Article, web bool) (zon
 	if err != nil {
 		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
 	}
-	e.Articles = onceEach(untold(inZones(articles, ids), told))
+	e.Articles, e.Copies = onceEach(untold(inZones(articles, ids), told))
 	if len(e.Articles) == 0 {
 		return zonewire.Variant{}, false, nil
 	}
@@ -223,22 +223,31 @@ func untold(articles []zonewire.Article, told []int64) []zonewire.Article {
 	return slices.DeleteFunc(slices.Clone(articles), func(a zonewire.Article) bool { return slices.Contains(told, storyOf(a)) })
 }
 
-// onceEach shows each story once, told by whoever among the articles told it first, in the place of that one. It runs
-// after the choice of zones: who does not follow the first zone still reads the copy.
-func onceEach(articles []zonewire.Article) []zonewire.Article {
+// onceEach shows each story once, told by whoever among the articles told it first, in the place of that one. Who told it
+// after are the copies, by the id of that one, the oldest first. It runs after the choice of zones: who does not follow the
+// first zone still reads the copy.
+func onceEach(articles []zonewire.Article) (kept []zonewire.Article, copies map[int64][]zonewire.Article) {
 	first := make(map[int64]int64, len(articles)) // story: id of the article that tells it
 	for _, a := range articles {
 		if id, told := first[storyOf(a)]; !told || a.ID < id {
 			first[storyOf(a)] = a.ID
 		}
 	}
-	var kept []zonewire.Article
 	for _, a := range articles {
-		if first[storyOf(a)] == a.ID {
+		id := first[storyOf(a)]
+		if id == a.ID {
 			kept = append(kept, a)
+			continue
 		}
+		if copies == nil {
+			copies = map[int64][]zonewire.Article{}
+		}
+		copies[id] = append(copies[id], a)
 	}
-	return kept
+	for _, of := range copies {
+		slices.SortFunc(of, func(a, b zonewire.Article) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	return kept, copies
 }
 
 // storyOf is the id of the article that told it first; DupOf names that one, never another copy.

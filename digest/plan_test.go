@@ -37,7 +37,13 @@ func (c *plainComposer) Preview(m zonewire.Mail, h digest.Held) (zonewire.Mail, 
 }
 
 func said(e digest.Edition) string {
-	return fmt.Sprintf("%s [%s] %v", e.Locale, e.Audience, ids(e.Articles))
+	text := fmt.Sprintf("%s [%s] %v", e.Locale, e.Audience, ids(e.Articles))
+	for _, a := range e.Articles {
+		if copies := e.Copies[a.ID]; copies != nil {
+			text += fmt.Sprintf(", %d also %v", a.ID, ids(copies))
+		}
+	}
+	return text
 }
 
 func ids(articles []zonewire.Article) []int64 {
@@ -143,10 +149,18 @@ func TestPlan(t *testing.T) {
 			[]string{"mail zh-CN [] [2 1]", "mail zh-CN [1,3] [1]"}, []zonewire.Audience{zh("3")}},
 		{"a story told twice is read once, from the first zone or else from the other",
 			[]zonewire.Article{news(1, 1, 3*time.Hour), copyOf(1, 2, 2)}, []zonewire.Audience{zh("1"), zh("2"), zh("1,2")}, []int64{2, 1},
-			[]string{"mail zh-CN [] [1]", "mail zh-CN [1] [1]", "mail zh-CN [2] [2]", "mail zh-CN [1,2] [1]"}, nil},
+			[]string{"mail zh-CN [] [1], 1 also [2]", "mail zh-CN [1] [1]", "mail zh-CN [2] [2]", "mail zh-CN [1,2] [1], 1 also [2]"}, nil},
+		{"the copies that a reader's zones have are named under the first, the oldest first",
+			[]zonewire.Article{copyOf(1, 4, 2), news(1, 1, time.Hour), copyOf(1, 3, 3), copyOf(1, 2, 1), news(9, 2, time.Minute)},
+			[]zonewire.Audience{zh("2,3")}, []int64{9, 4, 3, 2, 1},
+			[]string{"mail zh-CN [] [9 1], 1 also [2 3 4]", "mail zh-CN [2,3] [9 3], 3 also [4]"}, nil},
+		{"who had the story in an earlier mail is not told again, and others are",
+			[]zonewire.Article{copyOf(1, 7, 2), news(9, 3, time.Hour)},
+			[]zonewire.Audience{{Locale: "zh-CN", Told: "1", Size: 1}, {Locale: "zh-CN", Zones: "2", Told: "1", Size: 1}, zh("2")}, []int64{9, 7},
+			[]string{"mail zh-CN [] [9 7]", "mail zh-CN [] [9]", "mail zh-CN [2] [7]"}, []zonewire.Audience{{Locale: "zh-CN", Zones: "2", Told: "1", Size: 1}}},
 		{"two copies of a story from an earlier digest are one",
 			[]zonewire.Article{copyOf(1, 7, 2), copyOf(1, 8, 3)}, []zonewire.Audience{zh("3")}, []int64{8, 7},
-			[]string{"mail zh-CN [] [7]", "mail zh-CN [3] [8]"}, nil},
+			[]string{"mail zh-CN [] [7], 7 also [8]", "mail zh-CN [3] [8]"}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -322,6 +336,8 @@ func TestRecompose(t *testing.T) {
 		{"what stands is mailed", "", "", []zonewire.Article{first, third}, "mail en [] [3 1]", ""},
 		{"what was withdrawn is not", "", "", []zonewire.Article{withdrawn(first), third}, "mail en [] [3]", ""},
 		{"the copy takes the place of a story withdrawn", "", "", []zonewire.Article{withdrawn(first), second}, "mail en [] [2]", ""},
+		{"a copy is named", "", "", []zonewire.Article{first, second}, "mail en [] [1], 1 also [2]", ""},
+		{"a copy that was withdrawn is not", "", "", []zonewire.Article{first, withdrawn(second)}, "mail en [] [1]", ""},
 		{"the zones stay", "1", "", []zonewire.Article{first, second, withdrawn(third)}, "mail en [1] [1]", ""},
 		{"the page is made again too", "", "old page", []zonewire.Article{first}, "mail en [] [1]", "page en [] [1]"},
 		{"nothing is left", "", "old page", []zonewire.Article{withdrawn(first)}, "", ""},

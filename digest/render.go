@@ -18,9 +18,10 @@ import (
 // Edition is all that one mail of a digest says, before it is composed.
 type Edition struct {
 	List     zonewire.List
-	Digest   int64              // 0 in a preview: there is no page to view in a browser yet
-	Slot     time.Time          // printed in the list's time zone
-	Articles []zonewire.Article // the frozen items, newest first, already those of this audience
+	Digest   int64                        // 0 in a preview: there is no page to view in a browser yet
+	Slot     time.Time                    // printed in the list's time zone
+	Articles []zonewire.Article           // the frozen items, newest first, already those of this audience
+	Copies   map[int64][]zonewire.Article // by id of the article: who tells its story after it, the oldest first
 	Zones    map[int64]zonewire.Zone
 	Locale   string
 	Audience string // a [zonewire.ZoneSet]; empty = all zones of the list

@@ -45,6 +45,7 @@ type story struct {
 	Title   string
 	URL     string
 	Byline  string // source and date
+	Also    templates.Also
 	Summary string
 	Lang    string // of title and summary, empty if it is the mail's
 }
@@ -111,19 +112,39 @@ func (e Edition) story(a zonewire.Article) story {
 		Title:   clip(e.unmarked(a.Title), titleColumns),
 		Summary: e.unmarked(a.Summary),
 		Byline:  e.byline(a),
+		URL:     e.link(a, maxLink),
+		Also:    e.also(a),
 	}
 	if s.Summary == "" {
 		s.Summary = e.unmarked(plainText(a.ContentHTML, 2*summaryColumns))
 	}
 	s.Summary = clip(s.Summary, summaryColumns)
-	var ok bool
-	if s.URL, ok = webURL(e.unmarked(a.URL)); !ok {
-		s.URL = e.BaseURL + "/articles/" + strconv.FormatInt(a.ID, 10)
-	}
 	if lang := cmp.Or(a.Language, e.Zones[a.ZoneID].Language, zonewire.LocaleZH); lang != e.Locale {
 		s.Lang = lang
 	}
 	return s
+}
+
+// link is where an article stands, or our page of it if its own address is none to mail, or longer than limit bytes.
+func (e Edition) link(a zonewire.Article, limit int) string {
+	if u, ok := webURL(e.unmarked(a.URL)); ok && len(u) <= limit {
+		return u
+	}
+	return e.BaseURL + "/articles/" + strconv.FormatInt(a.ID, 10)
+}
+
+// also says who else tells the article's story. A line in small print takes no more room than a summary.
+func (e Edition) also(a zonewire.Article) templates.Also {
+	const nameColumns, alsoLink = 40, 200
+	copies := slices.Clone(e.Copies[a.ID])
+	for i := range copies {
+		copies[i].Source = e.unmarked(copies[i].Source) // nothing may be left of it: then its zone is named
+	}
+	also := templates.AlsoAt(e.Locale, a, copies, e.Zones, func(c zonewire.Article) string { return e.link(c, alsoLink) })
+	for i := range also.At {
+		also.At[i].Name = clip(e.unmarked(also.At[i].Name), nameColumns)
+	}
+	return also
 }
 
 // byline is "source · date". The year is told when it is not the digest's; a date that was a guess is not told.

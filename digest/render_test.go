@@ -71,7 +71,7 @@ func big(tb testing.TB, n, zones int, title string) digest.Edition {
 	e := sample(tb)
 	pattern := e.Articles[0]
 	e.List.MaxItems = zonewire.DefaultMaxItems
-	e.Articles, e.Zones = nil, map[int64]zonewire.Zone{}
+	e.Articles, e.Copies, e.Zones = nil, nil, map[int64]zonewire.Zone{}
 	for i := range zones {
 		id := int64(i + 1)
 		e.Zones[id] = zonewire.Zone{ID: id, Slug: fmt.Sprintf("zone-%d", id), Name: fmt.Sprintf("第 %d 经济技术开发区", id), Province: "江苏", City: "常州"}
@@ -169,6 +169,9 @@ func TestEachPartHasOneHole(t *testing.T) {
 			e.Articles[0].Summary, e.Articles[0].ContentHTML = "", "<p>"+e.Mark[:9]+"<b>"+e.Mark[9:]+"</b></p>"
 		}},
 		{"a source holds the mark", func(e *digest.Edition) { e.Articles[0].Source = e.Mark }},
+		{"a copy's source holds the mark", func(e *digest.Edition) { e.Copies[101][0].Source = e.Mark + "报" }},
+		{"a copy's source is the mark", func(e *digest.Edition) { e.Copies[101][0].Source = e.Mark }},
+		{"a copy's link holds the mark", func(e *digest.Edition) { e.Copies[101][0].URL = "https://evil.example/" + e.Mark }},
 		{"a zone's name holds the mark", func(e *digest.Edition) { z := e.Zones[1]; z.Name = e.Mark + "区"; e.Zones[1] = z }},
 		{"the mark is rebuilt when it is taken out once", func(e *digest.Edition) {
 			e.Articles[0].Title = e.Mark[:5] + e.Mark + e.Mark[5:]
@@ -319,6 +322,10 @@ func TestPartsStaySmallHoweverMuchHappened(t *testing.T) {
 				e.Articles[i].URL = "https://www.example.cn/?" + strings.Repeat("&a", 480)
 			}
 		}, true, false},
+		{"60 stories that five others tell", 60, 12, "标题", func(e *digest.Edition) { tellAgain(e, "/") }, true, true},
+		{"500 stories that five others tell, at addresses as long as they may be", 500, 60, "标题", func(e *digest.Edition) {
+			tellAgain(e, "/?"+strings.Repeat("&a", 480))
+		}, true, false},
 		{"a title of a million characters", 1, 1, strings.Repeat("长", 1_000_000), nil, true, true},
 		{"a list title of a million characters", 1, 1, "标题", func(e *digest.Edition) {
 			e.List.Title = strings.Repeat("长", 1_000_000)
@@ -364,6 +371,33 @@ func TestPartsStaySmallHoweverMuchHappened(t *testing.T) {
 	}
 }
 
+// tellAgain gives every story five copies, each on a site of its own.
+func tellAgain(e *digest.Edition, path string) {
+	e.Copies = map[int64][]zonewire.Article{}
+	for _, a := range e.Articles {
+		for i := range 5 {
+			e.Copies[a.ID] = append(e.Copies[a.ID], zonewire.Article{
+				ID: 10_000*int64(i+1) + a.ID, ZoneID: a.ZoneID, DupOf: a.ID,
+				Source: fmt.Sprintf("%s第 %d 门户", strings.Repeat("融媒", 30), i), URL: fmt.Sprintf("https://www%d.example.cn%s", i, path),
+			})
+		}
+	}
+}
+
+func TestACopyAtAnAddressThatIsNoneToMailIsOnOurPage(t *testing.T) {
+	for name, address := range map[string]string{
+		"none": "", "a script": "javascript:alert(1)", "data": "data:text/html,x", "longer than a line in small print bears": "https://example.cn/" + strings.Repeat("a", 200),
+	} {
+		e := sample(t)
+		e.Copies[101][0].URL = address
+		_, html, text := render(t, e)
+		const want = "https://news.zonewire.example/articles/121"
+		if n := document(t, html).Find(`a[href="` + want + `"]`).Length(); n != 1 || !strings.Contains(text, "另见：东澜高新技术产业开发区 "+want+"\n") {
+			t.Errorf("%s: %d links to %s in the HTML; the text is\n%s", name, n, want, text)
+		}
+	}
+}
+
 // counted sums the numbers of the phrases that count what is not told.
 func counted(t *testing.T, body string) int {
 	t.Helper()
@@ -400,6 +434,7 @@ func TestHostileArticlesAreHarmless(t *testing.T) {
 		e := sample(t)
 		tt.give.ID, tt.give.ZoneID = 900, 1
 		e.Articles = []zonewire.Article{tt.give}
+		e.Copies = map[int64][]zonewire.Article{900: {{ID: 901, ZoneID: 1, Source: tt.give.Source + tt.give.Title, URL: tt.give.URL}}}
 		_, html, text := render(t, e)
 		doc := document(t, html)
 		if bad := doc.Find("script, img, form, iframe, [onclick], [onmouseover], [onerror]"); bad.Length() > 0 {
