@@ -85,24 +85,36 @@ const StoryWindow = 3 * 24 * time.Hour
 // SameStory reports whether two articles tell one story: their bodies are nearly the same, or their titles agree and
 // most of the bodies does. That they were published within [StoryWindow] is up to the caller. It looks at title and
 // sketch only.
+//
+// The bulletin of the next day has the frame of the last: half to three quarters of it agree. Hence the limits, and hence a
+// title that agrees but for its numbers, as in 第311期 and 第312期, is of another story unless the bodies are the same.
 func SameStory(a, b Article) bool {
-	const nearly, mostly = 0.8, 0.6
+	const nearly, mostly = 0.8, 0.75
 	like := a.Sketch.Likeness(b.Sketch)
 	switch {
-	case like >= nearly:
-		// A sketch that is not full is of a short body, which proves something only under the same title.
-		return min(len(a.Sketch), len(b.Sketch)) == SketchSize || like == 1 || titlesAgree(a.Title, b.Title)
-	case like >= mostly:
-		return titlesAgree(a.Title, b.Title)
+	case like < mostly:
+		return false
+	case like == 1:
+		return true
+	case inSeries(a.Title, b.Title):
+		return false
+	case like >= nearly && min(len(a.Sketch), len(b.Sketch)) == SketchSize:
+		return true
 	}
-	return false
+	// A sketch that is not full is of a short body, which proves something only under the same title.
+	return agree(lettersOf(a.Title), lettersOf(b.Title))
 }
 
-// titlesAgree reports whether two titles are the same but for spaces and punctuation, or one holds the other, as when a
-// portal adds 【头条】 before it.
-func titlesAgree(a, b string) bool {
+// inSeries reports whether two titles are the same but for the numbers in them.
+func inSeries(a, b string) bool {
+	wordsA, numbersA := partNumbers(lettersOf(a))
+	wordsB, numbersB := partNumbers(lettersOf(b))
+	return numbersA != numbersB && numbersA != "" && numbersB != "" && agree(wordsA, wordsB)
+}
+
+// agree reports whether two texts are the same, or one holds the other, as when a portal adds 【头条】 before a title.
+func agree(a, b string) bool {
 	const enough = 8 * 3 // bytes of eight Han characters
-	a, b = lettersOf(a), lettersOf(b)
 	if a == b {
 		return a != ""
 	}
@@ -112,11 +124,31 @@ func titlesAgree(a, b string) bool {
 	return len(a) >= enough && strings.Contains(b, a)
 }
 
+// lettersOf is a text without spaces and punctuation, small and narrow.
 func lettersOf(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r >= 0xff01 && r <= 0xff5e {
+			r -= 0xff01 - '!'
+		}
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
 		}
 		return -1
 	}, s)
+}
+
+// partNumbers parts the numbers in a text, Chinese ones too, from the rest.
+func partNumbers(s string) (words, numbers string) {
+	number := func(r rune) bool {
+		return unicode.IsDigit(r) || strings.ContainsRune("〇零一二三四五六七八九十百", r)
+	}
+	part := func(want bool) string {
+		return strings.Map(func(r rune) rune {
+			if number(r) == want {
+				return r
+			}
+			return -1
+		}, s)
+	}
+	return part(false), part(true)
 }
