@@ -33,6 +33,17 @@ func CleanHTML(fragment string, base *url.URL) string {
 var errUnstable = errors.New("the HTML changes each time it is parsed")
 
 func cleanHTML(fragment string, base *url.URL) (string, error) {
+	if isClean(fragment) {
+		return fragment, nil
+	}
+	if out, ok := cleanPlain(fragment, base); ok {
+		return out, nil
+	}
+	return cleanAny(fragment, base)
+}
+
+// cleanAny is the long way, which takes any HTML.
+func cleanAny(fragment string, base *url.URL) (string, error) {
 	// Two passes are the rule: the second proves that the first came to rest. Misnested tables need more.
 	const passes = 6
 	s := fragment
@@ -64,10 +75,7 @@ func parseFragment(s string) ([]*html.Node, error) {
 
 // cleanNodes is one pass: mend the tree, write it, sanitise, and balance what the sanitiser may have unbalanced.
 func cleanNodes(nodes []*html.Node, base *url.URL) (string, error) {
-	root := &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"}
-	for _, n := range nodes {
-		root.AppendChild(n)
-	}
+	root := bodyOf(nodes)
 	m := mender{base: base}
 	m.children(root)
 	s, err := inner(root)
@@ -77,13 +85,19 @@ func cleanNodes(nodes []*html.Node, base *url.URL) (string, error) {
 	if nodes, err = parseFragment(policy().Sanitize(s)); err != nil {
 		return "", err
 	}
-	root = &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"}
-	for _, n := range nodes {
-		root.AppendChild(n)
-	}
+	root = bodyOf(nodes)
 	trimBlocks(root)
 	s, err = inner(root)
 	return strings.TrimSpace(s), err
+}
+
+// bodyOf puts the nodes of a fragment under one.
+func bodyOf(nodes []*html.Node) *html.Node {
+	root := &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"}
+	for _, n := range nodes {
+		root.AppendChild(n)
+	}
+	return root
 }
 
 // inner writes the children of n.
@@ -106,7 +120,7 @@ var policy = sync.OnceValue(func() *bluemonday.Policy {
 	p.RequireParseableURLs(true)
 	p.AllowRelativeURLs(false)
 	p.AllowAttrs("href").OnElements("a")
-	p.AllowAttrs("rel").Matching(regexp.MustCompile(`^nofollow noopener$`)).OnElements("a")
+	p.AllowAttrs("rel").Matching(regexp.MustCompile(`^` + linkRel + `$`)).OnElements("a")
 	p.AllowAttrs("src", "alt").OnElements("img")
 	p.AllowAttrs("title").OnElements("a", "img")
 	number := regexp.MustCompile(`^[1-9][0-9]{0,3}$`)
@@ -159,6 +173,9 @@ func set(names ...string) map[string]bool {
 	return m
 }
 
+// linkRel is what every link says of itself: we vouch for none, and it gets no hold of the page.
+const linkRel = "nofollow noopener"
+
 // mender makes the tree of a fragment ready for the sanitiser.
 type mender struct {
 	base          *url.URL
@@ -177,11 +194,23 @@ func (m *mender) children(parent *html.Node) {
 				break
 			}
 			m.children(n)
+			if n.DataAtom == atom.A && len(n.Attr) == 0 {
+				lift(n) // the sanitiser would do it, and end the wrong link if there is one inside
+			}
 		default: // comments, doctypes
 			parent.RemoveChild(n)
 		}
 		n = next
 	}
+}
+
+// lift puts what is in n in its place.
+func lift(n *html.Node) {
+	for c := n.FirstChild; c != nil; c = n.FirstChild {
+		n.RemoveChild(c)
+		n.Parent.InsertBefore(c, n)
+	}
+	n.Parent.RemoveChild(n)
 }
 
 // cleanText is clean for a text node, where a combining mark at the beginning would melt into the tag before it.
@@ -192,50 +221,56 @@ func (m *mender) element(n *html.Node) bool {
 	if a, ok := renamed[n.Data]; ok {
 		n.DataAtom, n.Data = a, a.String()
 	}
-	attr := attributes(n)
-	n.Attr = n.Attr[:0]
-	keep := func(keys ...string) {
-		for _, k := range keys {
-			if v := trimSpace(attr[k]); v != "" {
-				n.Attr = append(n.Attr, html.Attribute{Key: k, Val: v})
-			}
+	given := n.Attr
+	n.Attr = nil
+	add := func(key, value string) {
+		if value != "" || key == "alt" {
+			n.Attr = append(n.Attr, html.Attribute{Key: key, Val: value})
 		}
 	}
-	switch n.Data {
-	case "img":
-		src, ok := m.image(attr)
+	number := func(key string) {
+		if v := trimSpace(attr(given, key)); isNumber(v) {
+			add(key, v)
+		}
+	}
+	switch n.DataAtom {
+	case atom.Img:
+		src, ok := m.image(given)
 		if !ok || m.images == maxImages {
 			return false
 		}
 		m.images++
-		n.Attr = append(n.Attr, html.Attribute{Key: "src", Val: src})
-		n.Attr = append(n.Attr, html.Attribute{Key: "alt", Val: line(attr["alt"])})
-		keep("title", "width", "height")
-	case "a":
-		href, ok := m.link(attr["href"])
+		add("src", src)
+		add("alt", line(attr(given, "alt")))
+		add("title", trimSpace(attr(given, "title")))
+		number("width")
+		number("height")
+	case atom.A:
+		href, ok := m.link(attr(given, "href"))
 		if !ok || m.links == maxLinks {
-			return true // without address the sanitiser unwraps it
+			return true // it is a link no more, only what is in it
 		}
 		m.links++
-		n.Attr = append(n.Attr, html.Attribute{Key: "href", Val: href})
-		keep("title")
-		n.Attr = append(n.Attr, html.Attribute{Key: "rel", Val: "nofollow noopener"})
-	case "td", "th":
-		keep("colspan", "rowspan")
-	case "ol":
-		keep("start")
+		add("href", href)
+		add("rel", linkRel)
+		add("title", trimSpace(attr(given, "title")))
+	case atom.Td, atom.Th:
+		number("colspan")
+		number("rowspan")
+	case atom.Ol:
+		number("start")
 	}
 	return true
 }
 
-func attributes(n *html.Node) map[string]string {
-	attr := make(map[string]string, len(n.Attr))
-	for _, a := range n.Attr {
-		if _, again := attr[a.Key]; !again {
-			attr[a.Key] = clean(a.Val)
+// attr is the value of the first attribute of the name, clean.
+func attr(all []html.Attribute, key string) string {
+	for _, a := range all {
+		if a.Key == key {
+			return clean(a.Val)
 		}
 	}
-	return attr
+	return ""
 }
 
 func (m *mender) link(href string) (string, bool) {
@@ -252,18 +287,18 @@ func (m *mender) link(href string) (string, bool) {
 // The places where scripts find the true address of an image that is loaded late.
 var lazyAttributes = []string{"data-src", "data-original", "data-lazy-src", "data-lazyload", "data-url", "_src", "original"}
 
-func (m *mender) image(attr map[string]string) (string, bool) {
-	if tiny(attr["width"]) || tiny(attr["height"]) {
+func (m *mender) image(given []html.Attribute) (string, bool) {
+	if tiny(attr(given, "width")) || tiny(attr(given, "height")) {
 		return "", false // counts readers, shows nothing
 	}
 	for _, key := range lazyAttributes {
-		if v := attr[key]; v != "" {
+		if v := attr(given, key); v != "" {
 			if src, ok := resolveURL(m.base, v); ok {
 				return src, true
 			}
 		}
 	}
-	return resolveURL(m.base, attr["src"])
+	return resolveURL(m.base, attr(given, "src"))
 }
 
 func tiny(size string) bool {
@@ -321,11 +356,7 @@ func plainDiv(div *html.Node) {
 	case !blocks:
 		div.DataAtom, div.Data = atom.P, "p"
 	case !words:
-		for c := div.FirstChild; c != nil; c = div.FirstChild {
-			div.RemoveChild(c)
-			div.Parent.InsertBefore(c, div)
-		}
-		div.Parent.RemoveChild(div)
+		lift(div)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"zonewire"
 )
 
-// Identify fills what tells one article from another: URLCanon, TitleKey and ContentHash. Call it again after any field
+// Identify fills what tells one article from another: URLCanon, TitleKey, ContentHash and Sketch. Call it again after any field
 // has changed.
 func Identify(a *zonewire.Article) {
 	a.URLCanon, _ = CanonicalURL(a.URL)
@@ -22,43 +22,81 @@ func Identify(a *zonewire.Article) {
 		if !a.Suspect {
 			day = a.Published.Format("2006-01-02")
 		}
-		a.TitleKey = hash(squeeze(a.Title), day)
+		a.TitleKey = hash([]byte(squeeze(a.Title) + "\x00" + day))
 	}
-	a.ContentHash = contentHash(a)
+	a.ContentHash, a.Sketch = content(a)
 }
 
-// contentHash changes when what the article says changes: its title, the words of its body, where its links and
-// pictures lead, its attachments. It does not see tags and white space, so neither a new template of the portal nor
-// a new version of the sanitiser makes every article an edited one.
-func contentHash(a *zonewire.Article) string {
-	parts := []string{strings.Join(strings.Fields(a.Title), " ")}
+// content gives a hash that changes when what the article says changes: its title, the words of its body, where its links
+// and pictures lead, its attachments. It does not see tags and white space, so neither a new template of the portal nor a
+// new version of the sanitiser makes every article an edited one. With it comes the likeness of the body.
+func content(a *zonewire.Article) (string, zonewire.Sketch) {
+	said := make([]byte, 0, len(a.ContentHTML)+len(a.Title)+256)
+	said = append(said, strings.Join(strings.Fields(a.Title), " ")...)
 	if a.ContentHTML == "" {
-		parts = append(parts, strings.Join(strings.Fields(a.Summary), " "))
+		said = append(append(said, 0), strings.Join(strings.Fields(a.Summary), " ")...)
 	}
-	z := html.NewTokenizer(strings.NewReader(a.ContentHTML))
-	var words strings.Builder
+	said = append(said, 0)
+	var body sketcher
+	eachPart(a.ContentHTML, func(text string) {
+		body.write(text)
+		for word := range strings.FieldsSeq(text) {
+			said = append(said, word...)
+		}
+	}, func(address string) {
+		said = append(append(append(said, 1), address...), 1)
+	})
+	for _, f := range a.Attachments {
+		said = append(append(said, 0), f.URL...)
+		said = append(append(said, 0), f.Name...)
+	}
+	return hash(said), body.sketch()
+}
+
+// eachPart gives the texts of a body and the addresses of its links and pictures, in their order.
+func eachPart(markup string, text, address func(string)) {
+	for markup != "" {
+		words, rest := cutText(markup)
+		if !written(words) {
+			break
+		}
+		t, after, ok := tag{}, "", rest == ""
+		if !ok {
+			if t, after, ok = cutTag(rest); !ok || rawText[t.name] {
+				break
+			}
+		}
+		if words != "" {
+			text(unescape(words))
+		}
+		for _, a := range t.attrs() {
+			if a.key == "href" || a.key == "src" {
+				address(unescape(a.value))
+			}
+		}
+		markup = after
+	}
+	z := html.NewTokenizer(strings.NewReader(markup)) // for what is not as we write it
 	for z.Next() != html.ErrorToken {
 		switch t := z.Token(); t.Type {
 		case html.TextToken:
-			words.WriteString(strings.Join(strings.Fields(t.Data), ""))
+			text(t.Data)
 		case html.StartTagToken, html.SelfClosingTagToken:
-			for _, at := range t.Attr {
-				if at.Key == "href" || at.Key == "src" {
-					words.WriteString("\x01" + at.Val + "\x01")
+			for _, a := range t.Attr {
+				if a.Key == "href" || a.Key == "src" {
+					address(a.Val)
 				}
 			}
 		}
 	}
-	parts = append(parts, words.String())
-	for _, f := range a.Attachments {
-		parts = append(parts, f.URL, f.Name)
-	}
-	return hash(parts...)
 }
 
-// hash is 128 bits of SHA-256 over the parts, in hex. A zero byte, which no stored text holds, stands between them.
-func hash(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+// rawText are the elements in which a tokenizer sees no tags.
+var rawText = set("iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "textarea", "title", "xmp")
+
+// hash is 128 bits of SHA-256, in hex. Between the parts of what is hashed stands a zero byte, which no stored text holds.
+func hash(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/html"
+
 	"zonewire"
 	"zonewire/ingest"
 )
@@ -99,6 +101,56 @@ func TestIdentify(t *testing.T) {
 	if withURL.TitleKey != "" || withURL.URLCanon == "" {
 		t.Errorf("an article with an address has the title key %q, canonical %q", withURL.TitleKey, withURL.URLCanon)
 	}
+}
+
+// Stored hashes are compared with new ones: another way of hashing would make an edit of every article that comes again.
+func TestHashesStayAsTheyAreStored(t *testing.T) {
+	for _, tt := range []struct {
+		a              zonewire.Article
+		content, title string
+	}{
+		{zonewire.Article{
+			Title: "青禾湖开工", ContentHTML: `<p>一 二</p><p><a href="https://x.example/f">三</a></p>`,
+			Published:   time.Date(2024, 5, 1, 8, 0, 0, 0, zonewire.Shanghai),
+			Attachments: []zonewire.Attachment{{URL: "https://x.example/a.pdf", Name: "甲"}},
+		}, "1949acd4f5714536a0752539e7494610", "34d18de208d4900aa015cd6517b7c3b8"},
+		{zonewire.Article{Title: " 青禾湖　开工", Summary: "一 二"}, "3ad6db6acfab54d688785b12f947a111", "acaa457a9864c5b4e60e9202fb753a02"},
+	} {
+		ingest.Identify(&tt.a)
+		if tt.a.ContentHash != tt.content || tt.a.TitleKey != tt.title {
+			t.Errorf("%q: content hash %s, title key %s; stored are %s, %s", tt.a.Title, tt.a.ContentHash, tt.a.TitleKey, tt.content, tt.title)
+		}
+	}
+}
+
+// FuzzEachPart compares the quick reader of our own HTML with a tokenizer.
+func FuzzEachPart(f *testing.F) {
+	for _, s := range []string{
+		`<p>一 &amp; 二</p><a href="https://x.example/?a=1&amp;b" rel="nofollow noopener">三</a><img src="https://x.example/a.png" alt="&#34;"/>`,
+		"<p>一<br>二</p", "<P>一", "<p a='b'>一", "<script><p href=\"x\"></script>", "一 < 二 &copy 三", "<p>\r</p>", "<!-- <p> -->一", "<a href=x>", "</p >一",
+		`<p a="1" b="2" c="3" d="4" href="5">一`, `<a href="a&lt=b">`, "<p>一\x00", "<b//>一",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, want strings.Builder
+		ingest.EachPart(s, func(text string) { got.WriteString(text) }, func(address string) { got.WriteString("\x01" + address + "\x01") })
+		z := html.NewTokenizer(strings.NewReader(s))
+		for z.Next() != html.ErrorToken {
+			token := z.Token()
+			if token.Type == html.TextToken {
+				want.WriteString(token.Data)
+			}
+			for _, a := range token.Attr {
+				if (a.Key == "href" || a.Key == "src") && (token.Type == html.StartTagToken || token.Type == html.SelfClosingTagToken) {
+					want.WriteString("\x01" + a.Val + "\x01")
+				}
+			}
+		}
+		if got.String() != want.String() {
+			t.Fatalf("%q has the parts %q, want %q", s, got.String(), want.String())
+		}
+	})
 }
 
 func TestAnArticleWithoutDateIsTheSameOnAnotherDay(t *testing.T) {

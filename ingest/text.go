@@ -13,7 +13,35 @@ import (
 
 // clean makes text storable: forbidden code points dropped, NFC. It is not for HTML, where NFC would melt a '>' and
 // a combining mark behind it into one character.
-func clean(s string) string { return norm.NFC.String(zonewire.CleanText(s)) }
+func clean(s string) string {
+	if settled(s) {
+		return s
+	}
+	return norm.NFC.String(zonewire.CleanText(s))
+}
+
+// settled reports whether cleaning would change nothing: all characters may be stored, and they are NFC wherever the text
+// is cut, because none combines with what stands before it. Chinese text is, so most text needs no more than this.
+func settled(s string) bool {
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if c < ' ' && c != '\n' && c != '\t' && c != '\r' || c == 0x7f {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r >= 0x4e00 && r <= 0x9fff, r >= 0xff01 && r <= 0xff5e, r >= 0x3001 && r <= 0x3029, // Han, full width, punctuation
+			r >= 0x2010 && r <= 0x2027, r >= 0xa0 && r <= 0x2ff:
+		case !zonewire.TextRune(r), !norm.NFC.IsNormalString(s[i : i+n]), !norm.NFC.PropertiesString(s[i:]).BoundaryBefore():
+			return false
+		}
+		i += n
+	}
+	return true
+}
 
 // line is clean text on one line: every run of white space, of any width, is one space.
 func line(s string) string { return strings.Join(strings.Fields(clean(s)), " ") }
