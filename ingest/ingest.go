@@ -101,7 +101,7 @@ func Read(name string, r io.Reader, opts Options) iter.Seq[Record] {
 		case CSV:
 			readCSV(in, opts, yield)
 		case Feed:
-			yield(Record{Err: zonewire.Invalidf("this is a feed, and feeds are not read from files yet: give its articles as NDJSON or CSV")})
+			readFeedFile(in.raw, opts, yield)
 		case Pages:
 			yield(readPage(in.raw, opts))
 		default: // nothing but white space
@@ -129,7 +129,11 @@ func readPage(r io.Reader, opts Options) Record {
 	return Record{Article: a, Line: 1, Warnings: append(replacedWarning(text), warnings...)}
 }
 
-var jsonArray = regexp.MustCompile(`^\[\s*[{\]]`)
+var (
+	jsonArray = regexp.MustCompile(`^\[\s*[{\]]`)
+	// Some programs escape the slashes.
+	jsonFeedVersion = regexp.MustCompile(`"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/version`)
+)
 
 // sniff tells the format by the first bytes, and by the name where they leave it open. It answers "" for an empty file.
 func sniff(name string, head []byte) Format {
@@ -140,21 +144,17 @@ func sniff(name string, head []byte) Format {
 			text = strings.TrimSpace(string(b))
 		}
 	}
-	lower := strings.ToLower(text[:min(len(text), 1024)])
 	ext := strings.ToLower(path.Ext(name))
 	switch {
 	case text == "":
 		return ""
-	case strings.HasPrefix(text, "{") && strings.Contains(lower, "jsonfeed.org/version"):
+	case text[0] == '{' && jsonFeedVersion.MatchString(text):
 		return Feed
 	case text[0] == '{', jsonArray.MatchString(text):
 		return NDJSON
+	case isFeedRoot(feedRoot(text)):
+		return Feed
 	case strings.HasPrefix(text, "<"):
-		for _, root := range []string{"<rss", "<feed", "<rdf:rdf"} {
-			if strings.Contains(lower, root) {
-				return Feed
-			}
-		}
 		return Pages
 	}
 	switch ext {

@@ -203,8 +203,12 @@ func TestAutoTellsTheFormat(t *testing.T) {
 		{"a tag is a page", "-", "<html><title>标题很长的新闻页</title><h1>标题很长的新闻页</h1><div class=TRS_Editor>正文", "1 标题很长的新闻页"},
 		{"text is a page", "a.txt", "标题一行\n发布时间:2024-01-01 来源:本报\n\n正文一段。", "1 标题一行"},
 		{"text that begins with a bracket is a page", "a.txt", "[图]标题一行\n发布时间:2024-01-01 来源:本报\n\n正文一段。", "1 [图]标题一行"},
-		{"a feed is refused by name", "a.xml", `<?xml version="1.0"?><rss version="2.0"></rss>`, "0 ! this is a feed, and feeds are not read from files yet: give its articles as NDJSON or CSV"},
-		{"a JSON feed too", "a.json", `{"version":"https://jsonfeed.org/version/1.1","items":[]}`, "0 ! this is a feed, and feeds are not read from files yet: give its articles as NDJSON or CSV"},
+		{"a root makes a feed", "a.txt", `<?xml version="1.0"?><!-- <html> --><rss version="2.0"><channel><item><title>a</title></item></channel></rss>`, "1 a"},
+		{"however late it comes", "-", "\n<!--" + strings.Repeat("x", 5000) + "--> <feed xmlns='http://www.w3.org/2005/Atom'><entry><title>a</title></entry></feed>", "2 a"},
+		{"RDF is a feed", "a.xml", `<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><item><title>a</title></item></rdf:RDF>`, "1 a"},
+		{"a page that speaks of feeds is a page", "a.html", `<html><title>标题很长的新闻页</title><h1>标题很长的新闻页</h1><div class=TRS_Editor><rss>正文</rss>`, "1 标题很长的新闻页"},
+		{"a version makes a JSON feed", "a.json", `{"version":"https:\/\/jsonfeed.org\/version\/1.1","items":[{"title":"a"}]}`, "1 a"},
+		{"an object that quotes it is NDJSON", "a.json", `{"title":"a","content_text":"{\"version\":\"https://jsonfeed.org/version/1\"}"}`, "1 a"},
 	} {
 		if got := strings.Join(read(tt.file, tt.in, ingest.Options{}), "|"); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
