@@ -96,6 +96,16 @@ func embeddedLinks(x ext.Extensions) feedLinks {
 	return l
 }
 
+func embeddedAuthor(x ext.Extensions) string {
+	var name string
+	for _, author := range x["atom"]["author"] {
+		for _, e := range author.Children["name"] {
+			name = first(name, e.Value)
+		}
+	}
+	return name
+}
+
 // first is the address of the first link of that relation.
 func (l feedLinks) first(rel string) string {
 	for _, link := range l.all {

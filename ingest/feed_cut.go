@@ -134,6 +134,9 @@ func (c *feedCutter) token(tok xmlToken) error {
 		return c.enter(tok)
 	case !inside:
 		c.begin(name, c.scan.line(tok.pos))
+	case c.part.item && tok.name == c.stack[c.depth]:
+		c.close(tok.name) // nobody has ended the item before
+		c.begin(name, c.scan.line(tok.pos))
 	case voidElements[tok.name] && len(c.stack) > c.depth+1:
 		tok.kind = xmlEmpty // HTML that was not escaped
 	}

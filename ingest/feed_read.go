@@ -160,7 +160,7 @@ func readItem(root string, raw xmlItem, place feedPlace) (feedItem, itemKind) {
 	}
 	extra.labels(f, place.now)
 	f.url = absolute(place.base, f.url)
-	f.language = first(f.language, extra.Lang, place.language)
+	f.language = first(f.language, feedLanguage(extra.Lang), place.language)
 	body := place.base
 	if !place.explicit {
 		body = within(body, f.url)

@@ -20,7 +20,8 @@ func rssFields(it *rss.Item, extra besideItem, place feedPlace) fields {
 	f := fields{
 		title:    first(it.Title, extension(x, "dc", "title")),
 		url:      first(first(it.Links...), links.page()),
-		author:   first(person(it.Author), person(extension(x, "dc", "creator")), person(extension(x, "dc", "author")), person(extension(x, "itunes", "author"))),
+		author: person(first(it.Author, extension(x, "dc", "creator"), extension(x, "dc", "author"), extension(x, "itunes", "author"),
+			embeddedAuthor(x))),
 		language: feedLanguage(extension(x, "dc", "language")),
 		published: likelyDate(place.now, it.PubDate, extension(x, "dc", "date"), extension(x, "atom", "published"),
 			extension(x, "dcterms", "issued"), extension(x, "dcterms", "created"), extension(x, "atom", "updated"), extension(x, "dcterms", "modified")),
