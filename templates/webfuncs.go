@@ -17,7 +17,7 @@ func webHelpers(locale string) template.FuncMap {
 		"articleDate": func(a zonewire.Article) ArticleDate { return articleDate(locale, a) },
 		// clip takes the text last, so that a template can pipe into it
 		"clip":    func(n int, text string) string { return zonewire.Shorten(text, n) },
-		"weblink": weblink,
+		"weblink": WebLink,
 		"host":    host,
 		"size":    size,
 		// foreign gives the language to mark a text with: none if it is the page's own. Unknown means Chinese.
@@ -56,8 +56,8 @@ func articleDate(locale string, a zonewire.Article) ArticleDate {
 	return ArticleDate{a.Published.Format(time.RFC3339), text, false}
 }
 
-// weblink gives the address if a page may link to it, or nothing.
-func weblink(address string) string {
+// WebLink gives the address if a page may link to it, or nothing.
+func WebLink(address string) string {
 	if u, err := url.Parse(address); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return ""
 	}

@@ -7,7 +7,7 @@ import (
 	"zonewire"
 )
 
-func TestWeblink(t *testing.T) {
+func TestWebLink(t *testing.T) {
 	for _, tt := range []struct {
 		in, want, host string
 	}{
@@ -20,8 +20,8 @@ func TestWeblink(t *testing.T) {
 		{"https:///no-host", "", ""},
 		{"", "", ""},
 	} {
-		if got := weblink(tt.in); got != tt.want {
-			t.Errorf("weblink(%q) = %q, want %q", tt.in, got, tt.want)
+		if got := WebLink(tt.in); got != tt.want {
+			t.Errorf("WebLink(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 		if got := host(tt.in); got != tt.host {
 			t.Errorf("host(%q) = %q, want %q", tt.in, got, tt.host)

@@ -72,6 +72,17 @@ func (f *fake) Article(_ context.Context, id int64) (zonewire.Article, error) {
 	return find(f.articles, f.err, func(a zonewire.Article) bool { return a.ID == id })
 }
 
+func (f *fake) Copies(_ context.Context, story int64) ([]zonewire.Article, error) {
+	var out []zonewire.Article
+	for _, a := range f.articles {
+		if a.Withdrawn.IsZero() && (a.ID == story || a.DupOf == story) {
+			a.ContentHTML = ""
+			out = append(out, a)
+		}
+	}
+	return out, f.err
+}
+
 func (f *fake) Lists(context.Context) ([]zonewire.List, error) {
 	return slices.DeleteFunc(slices.Clone(f.lists), removed), f.err
 }

@@ -139,10 +139,14 @@ func (f frame) Link(path string, params ...string) (string, error) {
 			query.Set(pair[0], pair[1])
 		}
 	}
+	return f.address(path, query), nil
+}
+
+func (f frame) address(path string, query url.Values) string {
 	if f.chosen {
 		query.Set("lang", f.Locale)
 	}
-	return (&url.URL{Path: path, RawQuery: query.Encode()}).String(), nil
+	return (&url.URL{Path: path, RawQuery: query.Encode()}).String()
 }
 
 var matcher = func() language.Matcher {

@@ -286,8 +286,7 @@ func TestArticlePage(t *testing.T) {
 	h, _ := serve(t, sample())
 	w := get(h, "/articles/119")
 	doc := parse(t, w)
-	equal(t, "date", attrs(doc, "article time", "datetime"), []string{"2026-11-23T16:05:00+08:00"})
-	equal(t, "date as read", texts(doc, "article time"), []string{"2026年11月23日 16:05"})
+	equal(t, "date as read", texts(doc, "article time:first-child"), []string{"2026年11月23日 16:05"})
 	equal(t, "headings, the body's below the page's", texts(doc, "h2"), []string{"一、总体情况", "二、项目清单", "附件"})
 	equal(t, "attachments, hostile ones left out", attrs(doc, ".plain a", "href"), []string{"https://www.yunhe.example.gov.cn/files/list.pdf"})
 	equal(t, "original", attrs(doc, ".original a", "href"), []string{"https://www.yunhe.example.gov.cn/news/2026/119.html"})
@@ -304,6 +303,48 @@ func TestArticlePage(t *testing.T) {
 	}
 	day := parse(t, get(h, "/articles/1"))
 	equal(t, "a date of a day", attrs(day, "time", "datetime"), []string{"2026-11-01"})
+}
+
+func TestArticlePageSaysWhoElseTellsItAndWhenItWasCorrected(t *testing.T) {
+	h, _ := serve(t, sample())
+	for _, tt := range []struct {
+		name, path string
+		meta       []string
+		links      []string
+	}{
+		{"a copy names the first and the other copies, none withdrawn or waiting for its zone", "/articles/119",
+			[]string{"2026年11月23日 16:05 · 来源：云河经济技术开发区管委会 · 林一舟 · 更正于 2026年11月24日 08:30",
+				"另见：青滩高新技术产业开发区管委会、北岭综合保税区管委会、南杉边境经济合作区管委会 等 4 处"},
+			[]string{"https://www.qingtan.example.gov.cn/news/2026/2.html", "/articles/3", "https://www.nanshan.example.gov.cn/news/2026/4.html"}},
+		{"in English, with links that keep the language", "/articles/119?lang=en",
+			[]string{"23 November 2026 16:05 · Source: 云河经济技术开发区管委会 · 林一舟 · corrected on 24 November 2026 08:30",
+				"Also at: 青滩高新技术产业开发区管委会, 北岭综合保税区管委会, 南杉边境经济合作区管委会 and 1 more"},
+			[]string{"https://www.qingtan.example.gov.cn/news/2026/2.html", "/articles/3?lang=en", "https://www.nanshan.example.gov.cn/news/2026/4.html"}},
+		{"a story that nobody else tells", "/articles/1", []string{"2026年11月1日 · 来源：云河经济技术开发区管委会"}, []string{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			doc := parse(t, get(h, tt.path))
+			equal(t, "lines under the title", texts(doc, "article > header .meta"), tt.meta)
+			equal(t, "links", attrs(doc, "article > header .meta a", "href"), tt.links)
+		})
+	}
+	corrected := parse(t, get(h, "/articles/119"))
+	equal(t, "times", attrs(corrected, "article time", "datetime"), []string{"2026-11-23T16:05:00+08:00", "2026-11-24T08:30:00+08:00"})
+}
+
+func TestWithdrawnArticleLeavesATombstone(t *testing.T) {
+	h, _ := serve(t, sample())
+	for locale, want := range map[string][]string{
+		zonewire.LocaleZH: {"撤稿", "这篇文章已经撤下，不再提供。"},
+		zonewire.LocaleEN: {"Article withdrawn", "This article has been withdrawn and is no longer available."},
+	} {
+		w := get(h, "/articles/201?lang="+locale)
+		equal(t, "status", w.Code, http.StatusGone)
+		equal(t, "what it says", texts(parse(t, w), "main h1, main h1 + p"), want)
+		if strings.Contains(w.Body.String(), "已撤下的消息") {
+			t.Error("the title is still there")
+		}
+	}
 }
 
 func TestListPage(t *testing.T) {

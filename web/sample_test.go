@@ -72,11 +72,16 @@ func sample() *fake {
 		{URL: "https://www.yunhe.example.gov.cn/files/list.pdf", Name: "项目清单.pdf", Length: 1_240_000},
 		{URL: "javascript:alert(1)", Name: "坏链接"},
 	}
+	rich.Received, rich.Updated = rich.Published.Add(time.Hour), now
 	f.articles = append(f.articles,
-		zonewire.Article{ID: 201, ZoneID: 1, Zone: "yunhe", Title: "已撤下的消息", Withdrawn: now},
-		zonewire.Article{ID: 202, ZoneRaw: "未知园区", Title: "等待归档的消息"},
+		zonewire.Article{ID: 201, ZoneID: 1, Zone: "yunhe", Title: "已撤下的消息", Withdrawn: now, DupOf: 2},
+		zonewire.Article{ID: 202, ZoneRaw: "未知园区", Title: "等待归档的消息", DupOf: 2},
 		zonewire.Article{ID: 203, Change: 1, ZoneID: 5, Zone: "nanshan", Province: "云南省", Title: `<script>alert("标题")</script>`, URL: "javascript:alert(2)", ContentHTML: "<p>正文</p>", Received: now, Suspect: true},
 	)
+	for _, i := range []int{2, 3, 6, 118} { // the story of article 2
+		f.articles[i].DupOf = 2
+	}
+	f.articles[2].URL = "javascript:alert(3)"
 	for i := range 6 {
 		f.digests = append(f.digests, zonewire.Digest{ID: int64(i + 1), ListID: 1, List: "morning", Slot: day(17 + i).Add(8 * time.Hour), State: zonewire.DigestSent, Items: 1 + 7*i})
 	}

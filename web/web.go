@@ -40,6 +40,9 @@ type Articles interface {
 	Articles(ctx context.Context, q zonewire.ArticleQuery) ([]zonewire.Article, error)
 	// Article finds one, withdrawn or not. [zonewire.ErrNotFound] if there is none.
 	Article(ctx context.Context, id int64) (zonewire.Article, error)
+	// Copies lists the standing articles that tell a story, known by the id of the one that told it first: that one and
+	// those after it, without their bodies, the oldest first.
+	Copies(ctx context.Context, story int64) ([]zonewire.Article, error)
 }
 
 // Lists finds lists.
