@@ -52,6 +52,10 @@ type Options struct {
 	URL    string    // address of a page or feed, if known: its relative links resolve against it
 
 	HTTPCharset string // charset of the Content-Type that the bytes came with, if any
+	Charset     string // of the source's pages that say none; empty is gb18030
+
+	Selectors zonewire.Selectors // of the source; see [CheckSelectors]
+	Listed    Entry              // what the list that led to a page says of it, believed where the page is silent
 }
 
 // Format says how a file is read.
@@ -115,18 +119,7 @@ func readPage(r io.Reader, opts Options) Record {
 	if err != nil {
 		return Record{Err: fmt.Errorf("read page: %w", err)}
 	}
-	if len(b) > maxPage {
-		return Record{Err: zonewire.Invalidf("the page is larger than %d MB", maxPage>>20)}
-	}
-	text, err := Decode(b, "")
-	if err != nil {
-		return Record{Err: err}
-	}
-	a, warnings, err := page(text, opts)
-	if err != nil {
-		return Record{Err: err}
-	}
-	return Record{Article: a, Line: 1, Warnings: append(replacedWarning(text), warnings...)}
+	return ReadPage(b, opts)
 }
 
 var (
