@@ -20,63 +20,119 @@ import (
 type Decoded struct {
 	Text     string // valid UTF-8, without a byte order mark
 	Charset  string // what the bytes were: "utf-8", "gb18030", "utf-16le", "big5", ...
+	By       string // what told so: "bom", "utf-8", "http", "declared", "detected" or "default"
 	Replaced int    // characters that could not be decoded; each is a U+FFFD in Text
 }
 
+// Charsets is what was said about bytes from outside. A label may be any that servers use; an unknown one says nothing.
+type Charsets struct {
+	HTTP    string // of the Content-Type that they came with
+	Default string // of their source, for what says nothing itself; empty is gb18030
+}
+
 const (
-	charsetUTF8 = "utf-8"
-	charsetGB   = "gb18030"
+	charsetUTF8   = "utf-8"
+	charsetGB     = "gb18030"
+	charsetLatin1 = "windows-1252" // what the WHATWG reads as iso-8859-1
 )
 
 var bomUTF8 = []byte("\xef\xbb\xbf")
 
-// Decode turns bytes into text. The first that answers wins: a byte order mark; the bytes being UTF-8, whatever they
-// declare; the charset of the HTTP header; the declaration inside the document; detection; GB18030, since it is
-// Chinese portals that still serve no UTF-8. Every label of the GB family means GB18030, which holds the other two.
+// Decode is [DecodeAs] for bytes of no known source.
+func Decode(b []byte, httpCharset string) (Decoded, error) {
+	return DecodeAs(b, Charsets{HTTP: httpCharset})
+}
+
+// DecodeAs turns bytes into text. The first that answers wins: a byte order mark; the bytes being UTF-8, whatever they
+// declare; the charset of the HTTP header; the declaration inside the document; detection; the default of the source,
+// which is GB18030 unless it is told, since it is Chinese portals that still serve no UTF-8. Every label of the GB family
+// means GB18030, which holds the other two. A charset that the bytes prove wrong is passed over.
 //
 // More than one character in twenty that cannot be decoded, or that is a control character, is a [zonewire.ErrInvalid]:
 // such bytes are not text.
-func Decode(b []byte, httpCharset string) (Decoded, error) {
-	d := decode(b, httpCharset)
-	const few = 5 // control characters slip into short lines, too, and are dropped later
-	n, strange := utf8.RuneCountInString(d.Text), controls(d.Text)
-	if bad := d.Replaced + strange; d.Replaced*20 > n || strange > few && bad*20 > n {
+func DecodeAs(b []byte, said Charsets) (Decoded, error) {
+	d := decode(b, said)
+	if bad, n := d.bad(); !d.readable() {
 		return Decoded{}, zonewire.Invalidf("this is not text: %d of %d characters cannot be read as %s", bad, n, d.Charset)
 	}
 	return d, nil
 }
 
-func decode(b []byte, httpCharset string) Decoded {
+// CheckCharset reports as [zonewire.ErrInvalid] a label that cannot be the default of a source.
+func CheckCharset(label string) error {
+	if name, _ := lookup(label); name == "" && label != "" && !isUTF8Label(label) {
+		return zonewire.Invalidf("charset %q is not known: use gb18030, big5 or utf-8", zonewire.Shorten(label, 40))
+	}
+	return nil
+}
+
+func isUTF8Label(label string) bool {
+	_, name := charset.Lookup(label)
+	return name == charsetUTF8
+}
+
+// bad counts the characters that are none, of how many.
+func (d Decoded) bad() (bad, of int) {
+	return d.Replaced + controls(d.Text), utf8.RuneCountInString(d.Text)
+}
+
+func (d Decoded) readable() bool {
+	const few = 5 // control characters slip into short lines, too, and are dropped later
+	bad, n := d.bad()
+	return d.Replaced*20 <= n && (bad-d.Replaced <= few || bad*20 <= n)
+}
+
+// damaged reports whether more is lost than a reader overlooks: one character in a thousand.
+func (d Decoded) damaged() bool {
+	return d.Replaced*1000 > utf8.RuneCountInString(d.Text)
+}
+
+func decode(b []byte, said Charsets) Decoded {
 	if bytes.HasPrefix(b, bomUTF8) {
-		return decodeUTF8(b[len(bomUTF8):])
+		return decodeUTF8(b[len(bomUTF8):], "bom")
 	}
 	if enc := bomEncoding(b); enc != nil {
 		name := "utf-16le"
 		if b[0] == 0xfe {
 			name = "utf-16be"
 		}
-		return decodeAs(b, name, enc)
+		return decodeWith(b, name, enc, "bom")
 	}
 	if mostlyUTF8(b) {
-		return decodeUTF8(b)
+		return decodeUTF8(b, charsetUTF8)
 	}
-	// A server's default of iso-8859-1 says nothing about a page.
-	for _, label := range []string{httpCharset, declaredCharset(b)} {
-		if name, enc := lookup(label); enc != nil && name != "windows-1252" {
-			return decodeAs(b, name, enc)
+	var best Decoded
+	try := func(by, label string) bool {
+		name, enc := lookup(label)
+		// Servers and templates say iso-8859-1 for want of a setting, and any bytes can be read as it.
+		if enc == nil || name == charsetLatin1 && (by == "http" || by == "declared") {
+			return false
+		}
+		d := decodeWith(b, name, enc, by)
+		if best.By == "" || d.Replaced < best.Replaced {
+			best = d
+		}
+		return best.readable()
+	}
+	if try("http", said.HTTP) {
+		return best
+	}
+	for _, label := range declaredCharsets(b) {
+		if try("declared", label) {
+			return best
 		}
 	}
-	if name, enc := detect(b); enc != nil {
-		return decodeAs(b, name, enc)
+	if try("detected", detect(b)) || try("default", said.Default) || try("default", charsetGB) {
+		return best
 	}
-	return decodeAs(b, charsetGB, simplifiedchinese.GB18030)
+	return best
 }
 
-func decodeUTF8(b []byte) Decoded {
+func decodeUTF8(b []byte, by string) Decoded {
 	if utf8.Valid(b) {
-		return Decoded{Text: string(b), Charset: charsetUTF8}
+		return Decoded{Text: string(b), Charset: charsetUTF8, By: by}
 	}
-	d := Decoded{Charset: charsetUTF8}
+	d := Decoded{Charset: charsetUTF8, By: by}
 	var text strings.Builder
 	text.Grow(len(b))
 	for len(b) > 0 {
@@ -91,17 +147,18 @@ func decodeUTF8(b []byte) Decoded {
 	return d
 }
 
-func decodeAs(b []byte, name string, enc encoding.Encoding) Decoded {
+func decodeWith(b []byte, name string, enc encoding.Encoding, by string) Decoded {
 	text, err := enc.NewDecoder().Bytes(b)
 	if err != nil { // no decoder of x/text that lookup can return ever fails: it writes U+FFFD
-		return decodeUTF8(b)
+		return decodeUTF8(b, by)
 	}
 	s := strings.TrimPrefix(string(text), "\ufeff")
-	return Decoded{Text: s, Charset: name, Replaced: strings.Count(s, "\ufffd")}
+	return Decoded{Text: s, Charset: name, By: by, Replaced: strings.Count(s, "\ufffd")}
 }
 
-// mostlyUTF8 reports whether b is UTF-8, or was until somebody cut it in the middle of a character. Text of the GB
-// family passes for UTF-8 in one character of five, so twenty to one is no accident.
+// mostlyUTF8 reports whether b is UTF-8, or was until somebody cut it in the middle of a character or pasted other bytes
+// into it. Text of the GB family passes for UTF-8 in one character of five, so twenty to one is no accident; nor is three
+// to one over some length.
 func mostlyUTF8(b []byte) bool {
 	if utf8.Valid(b) {
 		return true
@@ -117,7 +174,8 @@ func mostlyUTF8(b []byte) bool {
 		}
 		b = b[n:]
 	}
-	return good > 20*bad
+	const length = 60
+	return good > 20*bad || good > 3*bad && good+bad >= length
 }
 
 // bomEncoding is the UTF-16 that a byte order mark announces, or nil.
@@ -139,11 +197,14 @@ const declarationWithin = 4096
 
 var declaration = regexp.MustCompile(`(?i)(?:<\?xml[^>]{0,100}?encoding|<meta[^>]{0,200}?charset)\s*=\s*["']?\s*([\w.:-]+)`)
 
-func declaredCharset(b []byte) string {
-	if m := declaration.FindSubmatch(b[:min(len(b), declarationWithin)]); m != nil {
-		return string(m[1])
+// declaredCharsets are the labels that the document gives itself; templates put together from parts give several.
+func declaredCharsets(b []byte) []string {
+	const most = 4
+	var labels []string
+	for _, m := range declaration.FindAllSubmatch(b[:min(len(b), declarationWithin)], most) {
+		labels = append(labels, string(m[1]))
 	}
-	return ""
+	return labels
 }
 
 // lookup finds the decoder of a label, with the labels that Chinese servers use and the WHATWG does not know. A label
@@ -159,6 +220,7 @@ func lookup(label string) (string, encoding.Encoding) {
 	enc, name := charset.Lookup(label)
 	switch name {
 	case "", charsetUTF8, "utf-16le", "utf-16be", "replacement", "x-user-defined":
+		// hz-gb-2312 is a "replacement"; "unicode" is UTF-16, which has a byte order mark wherever it is served.
 		return "", nil
 	case "gbk", charsetGB:
 		return charsetGB, simplifiedchinese.GB18030
@@ -166,8 +228,8 @@ func lookup(label string) (string, encoding.Encoding) {
 	return name, enc
 }
 
-// detect guesses by the frequencies of characters, which need some text and even then err on short strings.
-func detect(b []byte) (string, encoding.Encoding) {
+// detect guesses a label by the frequencies of characters, which need some text and even then err on short strings.
+func detect(b []byte) string {
 	const enough, sample, sure = 200, 64 << 10, 50
 	b = b[:min(len(b), sample)]
 	high := 0
@@ -177,17 +239,17 @@ func detect(b []byte) (string, encoding.Encoding) {
 		}
 	}
 	if high < enough {
-		return "", nil
+		return ""
 	}
 	best, err := chardet.NewTextDetector().DetectBest(b)
 	if err != nil || best.Confidence < sure {
-		return "", nil
+		return ""
 	}
-	return lookup(best.Charset)
+	return best.Charset
 }
 
 // decodeHead makes the beginning of a file readable, however short.
-func decodeHead(s string) string { return decode([]byte(s), "").Text }
+func decodeHead(s string) string { return decode([]byte(s), Charsets{}).Text }
 
 // controls counts the control characters that no text has.
 func controls(s string) int {

@@ -3,8 +3,6 @@ package ingest_test
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,27 +33,6 @@ func sound(t *testing.T, rec ingest.Record) {
 	if again := ingest.CleanHTML(a.ContentHTML, nil); again != a.ContentHTML {
 		t.Fatalf("content %q, cleaned again %q", a.ContentHTML, again)
 	}
-}
-
-func FuzzPage(f *testing.F) {
-	pages, err := filepath.Glob("testdata/page/*/page.*")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, p := range pages {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Add([]byte("<frameset><frame src=x></frameset>"))
-	f.Add([]byte("标题\n来源:\n发布时间:昨天\n\n正文"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for rec := range ingest.Read("x.html", bytes.NewReader(b), ingest.Options{Now: now, Format: ingest.Pages, URL: "https://x.example/a/1.html"}) {
-			sound(t, rec)
-		}
-	})
 }
 
 func fuzzRows(f *testing.F, format ingest.Format, seeds ...string) {
@@ -146,25 +123,4 @@ func BenchmarkReadNDJSON(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "articles/s")
-}
-
-func BenchmarkPage(b *testing.B) {
-	for _, name := range []string{"gov-meta/page.html", "portal-gbk-table/page.html", "portal-half-width/page.txt"} {
-		b.Run(filepath.Dir(name), func(b *testing.B) {
-			page, err := os.ReadFile("testdata/page/" + name)
-			if err != nil {
-				b.Fatal(err)
-			}
-			text, err := ingest.Decode(page, "")
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := ingest.Page(text, ingest.Options{Now: now}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

@@ -24,10 +24,5 @@ func ReadList(b []byte, opts Options) (ListDoc, error) {
 	return ListDoc{}, zonewire.Invalidf("list pages are not read yet")
 }
 
-// ReadPage reads one article page, as [Read] does.
-func ReadPage(b []byte, opts Options) Record {
-	return Record{Err: zonewire.Invalidf("not yet")}
-}
-
 // CheckSelectors compiles the selectors. A bad one is a [zonewire.ErrInvalid] that names it.
 func CheckSelectors(s zonewire.Selectors) error { return nil }

@@ -7,15 +7,31 @@ import (
 	"zonewire"
 )
 
-// Page reads one article page of a portal: its HTML, or its text as a browser shows it. A page without a title or
-// without any text of an article is a [zonewire.ErrInvalid].
+// ReadPage reads one article page of a portal: its HTML, or its text as a browser shows it. What is no text, and a page
+// without a title, without any text of an article, or that is an error served as if it were none, is a
+// [zonewire.ErrInvalid].
 //
-// Each field is taken from the most trusted place that has it, and Layers says which that was: "meta" (government meta
-// tags), "label" (发布时间：…), "heading", "layout" (where the line stands), "crumb", "jsonld", "og", "title", "url",
-// "near" (an unlabelled date by the title), "option" (what the caller said).
-func Page(text Decoded, opts Options) (zonewire.Article, error) {
-	a, _, err := page(text, opts)
-	return a, err
+// Each field is taken from the most trusted place that has it, and Layers says which that was: "selector" (the source's),
+// "meta" (government meta tags), "comment" (fields that Hanweb delimits by comments), "label" (发布时间：…), "heading",
+// "layout" (where the line stands), "marker" and "readability" (of bodies), "crumb", "jsonld", "og", "script", "title",
+// "url", "list" (what the list page said), "near" (an unlabelled date by the title), "content" and "block" (of
+// attachments and pictures), "option" (what the caller said). The layer of "charset" is the By of [Decoded].
+func ReadPage(b []byte, opts Options) Record {
+	if len(b) > maxPage {
+		return Record{Err: zonewire.Invalidf("the page is larger than %d MB", maxPage>>20)}
+	}
+	text, err := DecodeAs(b, Charsets{HTTP: opts.HTTPCharset, Default: opts.Charset})
+	if err != nil {
+		return Record{Err: err}
+	}
+	a, warnings, err := page(text, opts)
+	if err != nil {
+		return Record{Err: err}
+	}
+	if text.damaged() {
+		warnings = append(replacedWarning(text), warnings...)
+	}
+	return Record{Article: a, Line: 1, Warnings: warnings}
 }
 
 func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, err error) {
@@ -44,8 +60,9 @@ func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, er
 	if err != nil {
 		return a, nil, err
 	}
-	a.Charset = text.Charset
+	a.Charset, a.Replaced = text.Charset, text.Replaced
 	a.Layers = p.layers
+	a.Layers["charset"] = text.By
 	if p.fields.zone == "" && opts.Zone != "" {
 		a.Layers["zone"] = "option"
 	}

@@ -187,9 +187,9 @@ func TestPageRefuses(t *testing.T) {
 		{"a page nested too deep", "<html><body>" + strings.Repeat("<div>", 600) + "正文", "the page cannot be parsed: html: open stack of elements exceeds 512 nodes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ingest.Page(ingest.Decoded{Text: tt.page}, ingest.Options{Now: now})
-			if !errors.Is(err, zonewire.ErrInvalid) || err.Error() != tt.want {
-				t.Errorf("got %v, want %s", err, tt.want)
+			rec := ingest.ReadPage([]byte(tt.page), ingest.Options{Now: now})
+			if !errors.Is(rec.Err, zonewire.ErrInvalid) || rec.Err.Error() != tt.want {
+				t.Errorf("got %v, want %s", rec.Err, tt.want)
 			}
 		})
 	}
