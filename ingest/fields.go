@@ -130,7 +130,7 @@ func setDate(a *zonewire.Article, given string, opts Options, warn func(string, 
 func finish(a *zonewire.Article, opts Options) {
 	a.Received, a.Updated = opts.Now, opts.Now
 	if a.Summary == "" {
-		a.Summary = summarize(PlainText(beginning(a.ContentHTML)))
+		a.Summary = opening(a.ContentHTML)
 	}
 	if m := firstImage.FindStringSubmatch(a.ContentHTML); a.Image == "" && m != nil {
 		a.Image = html.UnescapeString(m[1])
@@ -138,13 +138,24 @@ func finish(a *zonewire.Article, opts Options) {
 	Identify(a)
 }
 
-// beginning is as much of a body as a summary can need, cut between two tags.
-func beginning(markup string) string {
-	const enough = 8 << 10
-	if len(markup) <= enough {
+// opening makes a summary of a body by as much of it as that can need: its first kilobyte mostly, more where that is
+// pictures.
+func opening(markup string) string {
+	const few, enough = 1 << 10, 8 << 10
+	if len(markup) > few {
+		if text := PlainText(beginning(markup, few)); utf8.RuneCountInString(text) > 2*madeSummary {
+			return summarize(text)
+		}
+	}
+	return summarize(PlainText(beginning(markup, enough)))
+}
+
+// beginning is at most n bytes of a body, cut between two tags.
+func beginning(markup string, n int) string {
+	if len(markup) <= n {
 		return markup
 	}
-	return markup[:max(0, strings.LastIndexByte(markup[:enough], '<'))]
+	return markup[:max(0, strings.LastIndexByte(markup[:n], '<'))]
 }
 
 // firstImage finds the first picture of a body that CleanHTML has written.

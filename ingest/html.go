@@ -33,8 +33,8 @@ func CleanHTML(fragment string, base *url.URL) string {
 var errUnstable = errors.New("the HTML changes each time it is parsed")
 
 func cleanHTML(fragment string, base *url.URL) (string, error) {
-	if isClean(fragment) {
-		return fragment, nil
+	if s := strings.TrimSpace(fragment); isClean(s) {
+		return s, nil
 	}
 	if out, ok := cleanPlain(fragment, base); ok {
 		return out, nil
@@ -66,7 +66,10 @@ func cleanAny(fragment string, base *url.URL) (string, error) {
 
 func parseFragment(s string) ([]*html.Node, error) {
 	body := &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"}
-	nodes, err := html.ParseFragment(strings.NewReader(zonewire.CleanText(s)), body)
+	if !settled(s) {
+		s = zonewire.CleanText(s)
+	}
+	nodes, err := html.ParseFragment(strings.NewReader(s), body)
 	if err != nil {
 		return nil, fmt.Errorf("parse html: %w", err)
 	}
@@ -214,7 +217,12 @@ func lift(n *html.Node) {
 }
 
 // cleanText is clean for a text node, where a combining mark at the beginning would melt into the tag before it.
-func cleanText(s string) string { return trimMarks(norm.NFC.String(trimMarks(zonewire.CleanText(s)))) }
+func cleanText(s string) string {
+	if settled(s) {
+		return s
+	}
+	return trimMarks(norm.NFC.String(trimMarks(zonewire.CleanText(s))))
+}
 
 // element mends one element; false means that it goes, with all inside.
 func (m *mender) element(n *html.Node) bool {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 
@@ -39,10 +41,16 @@ func content(a *zonewire.Article) (string, zonewire.Sketch) {
 	said = append(said, 0)
 	var body sketcher
 	eachPart(a.ContentHTML, func(text string) {
-		body.write(text)
-		for word := range strings.FieldsSeq(text) {
-			said = append(said, word...)
+		from := 0
+		for i, r := range text {
+			if r < 0x4e00 && unicode.IsSpace(r) {
+				said = append(said, text[from:i]...)
+				from = i + utf8.RuneLen(r)
+				continue
+			}
+			body.add(r)
 		}
+		said = append(said, text[from:]...)
 	}, func(address string) {
 		said = append(append(append(said, 1), address...), 1)
 	})

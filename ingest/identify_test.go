@@ -177,3 +177,18 @@ func TestSummaryIsMadeOfTheBody(t *testing.T) {
 		}
 	}
 }
+
+// The first kilobyte of a body is enough for its summary, or as much as can be needed is read.
+func TestASummaryDoesNotDependOnHowMuchIsRead(t *testing.T) {
+	picture := `<p><img src="https://x.example/a.png" alt=""/></p>`
+	for _, tt := range []struct{ name, body, want string }{
+		{"a long body", strings.Repeat("<p>"+strings.Repeat("长", 59)+"。</p>", 40), strings.Repeat("长", 59) + "。" + strings.Repeat("长", 59) + "。"},
+		{"pictures first", strings.Repeat(picture, 40) + "<p>" + strings.Repeat("长", 59) + "。</p><p>尾。</p>", strings.Repeat("长", 59) + "。尾。"},
+		{"a sentence that ends in many quotes", "<p>" + strings.Repeat("长", 119) + "。”』」</p>" + strings.Repeat("<p>"+strings.Repeat("尾", 200)+"</p>", 3), strings.Repeat("长", 119) + "。”』」"},
+	} {
+		r := ingest.Object([]byte(`{"title":"a","content_html":"`+strings.ReplaceAll(tt.body, `"`, `\"`)+`"}`), ingest.Options{Now: now})
+		if r.Article.Summary != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, r.Article.Summary, tt.want)
+		}
+	}
+}

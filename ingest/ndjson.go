@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"zonewire"
@@ -14,9 +16,16 @@ import (
 // Object reads one article of the NDJSON form: a JSON object with the fields that the manual lists. Unknown fields are
 // ignored. A field of another type than it should have is a [zonewire.ErrInvalid] that names it.
 func Object(b []byte, opts Options) Record {
-	f, err := decodeObject(b)
-	if err != nil {
-		return Record{Err: err}
+	return objectText(strings.ToValidUTF8(string(b), "\ufffd"), opts)
+}
+
+func objectText(text string, opts Options) Record {
+	f, ok := quickObject(text)
+	if !ok {
+		var err error
+		if f, err = decodeObject([]byte(text)); err != nil {
+			return Record{Err: err}
+		}
 	}
 	a, warnings, err := f.article(opts)
 	return Record{Article: a, Err: err, Warnings: warnings}
@@ -54,7 +63,7 @@ func readNDJSON(in *lines, opts Options, yield func(Record) bool) {
 }
 
 func object(text string, d Decoded, line int, opts Options) Record {
-	rec := Object([]byte(text), opts)
+	rec := objectText(text, opts)
 	rec.Line = line
 	if rec.Err == nil {
 		rec.Article.Charset = d.Charset
@@ -173,19 +182,11 @@ func decodeObject(b []byte) (fields, error) {
 	if object == nil {
 		return f, zonewire.Invalidf("this must be a JSON object, not null")
 	}
-	for name, to := range map[string]*string{
-		"zone": &f.zone, "url": &f.url, "title": &f.title, "summary": &f.summary,
-		"content_html": &f.html, "content_text": &f.text, "source": &f.source, "author": &f.author,
-		"category": &f.category, "city": &f.city, "province": &f.province, "language": &f.language, "image": &f.image,
-	} {
-		if err := text(object, name, to, false); err != nil {
-			return f, err
-		}
-	}
-	// Systems that number their articles, or date them in seconds, write JSON numbers.
-	for name, to := range map[string]*string{"id": &f.id, "published": &f.published} {
-		if err := text(object, name, to, true); err != nil {
-			return f, err
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if to, numbers := f.named(name); to != nil {
+			if err := text(object, name, to, numbers); err != nil {
+				return f, err
+			}
 		}
 	}
 	if raw := object["attachments"]; raw != nil {

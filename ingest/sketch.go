@@ -10,7 +10,7 @@ import (
 // leastSketched is how many letters a body needs before it can be told from another by its likeness.
 const leastSketched = 60
 
-// sketcher takes the likeness of a body, text by text. What counts is letters and digits, small and narrow: neither markup
+// sketcher takes the likeness of a body, character by character. What counts is letters and digits, small and narrow: neither markup
 // and white space nor the width of punctuation makes two portals' copies differ.
 type sketcher struct {
 	least  [zonewire.SketchSize]uint32 // the smallest hashes so far, ascending
@@ -19,24 +19,19 @@ type sketcher struct {
 	length int                         // letters so far
 }
 
-func (k *sketcher) write(text string) {
-	gram, length := k.gram, k.length
-	for _, r := range text {
-		if r = sketched(r); r < 0 {
-			continue
-		}
-		gram = gram<<16 | uint64(uint16(r^r>>16))
-		if length++; length < 4 {
-			continue
-		}
-		if h := gramHash(gram); k.n < len(k.least) || h < k.least[k.n-1] {
-			k.add(h)
-		}
+// add goes on with the next character.
+func (k *sketcher) add(r rune) {
+	if r = sketched(r); r < 0 {
+		return
 	}
-	k.gram, k.length = gram, length
-}
-
-func (k *sketcher) add(h uint32) {
+	k.gram = k.gram<<16 | uint64(uint16(r^r>>16))
+	if k.length++; k.length < 4 {
+		return
+	}
+	h := gramHash(k.gram)
+	if k.n == len(k.least) && h >= k.least[k.n-1] {
+		return
+	}
 	at, known := slices.BinarySearch(k.least[:k.n], h)
 	if known {
 		return

@@ -30,6 +30,9 @@ func settled(s string) bool {
 			}
 			i++
 			continue
+		} else if c >= 0xe5 && c <= 0xe8 && i+2 < len(s) && s[i+1]&0xc0 == 0x80 && s[i+2]&0xc0 == 0x80 {
+			i += 3 // U+5000 to U+8FFF: most Han, without the cost of decoding it
+			continue
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
@@ -120,7 +123,7 @@ func stripTags(s string) string {
 // TextToHTML makes paragraphs of plain text: one a block between blank lines, with line breaks kept inside; one a line
 // where no line is blank. Indents go, since they are a matter of style.
 func TextToHTML(text string) string {
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n\n", "\f", "\n").Replace(text)
+	text = lineEnds.Replace(text)
 	var blocks [][]string
 	open := false
 	for l := range strings.SplitSeq(clean(text), "\n") {
@@ -144,6 +147,8 @@ func TextToHTML(text string) string {
 	}
 	return paragraphs(joined)
 }
+
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n\n", "\f", "\n")
 
 // paragraphs wraps each HTML text in a p element.
 func paragraphs(texts []string) string {
