@@ -80,7 +80,7 @@ func readFeedFile(r io.Reader, opts Options, yield func(Record) bool) {
 }
 
 func readFeed(b []byte, limit int, opts Options) (FeedDoc, error) {
-	text, err := Decode(b, opts.HTTPCharset)
+	text, err := DecodeAs(b, Charsets{HTTP: opts.HTTPCharset, Default: opts.Charset})
 	if err != nil {
 		return FeedDoc{}, err
 	}
@@ -96,10 +96,9 @@ func readFeed(b []byte, limit int, opts Options) (FeedDoc, error) {
 	tellApart(items)
 	seen := map[string]string{}
 	for _, it := range items {
-		rec := it.record(opts)
+		rec := it.record(text, opts)
 		if rec.Err == nil {
 			a := &rec.Article
-			a.Charset = text.Charset
 			key := strings.Join([]string{a.ExternalID, a.URLCanon, a.TitleKey}, "\x00")
 			switch content, again := seen[key]; {
 			case again && content == a.ContentHash:
@@ -125,7 +124,7 @@ type feedItem struct {
 }
 
 // record makes the record of an item. A note without a title is called by its first sentence.
-func (it feedItem) record(opts Options) Record {
+func (it feedItem) record(text Decoded, opts Options) Record {
 	if it.err != nil {
 		return Record{Line: it.line, Err: it.err}
 	}
@@ -137,14 +136,12 @@ func (it feedItem) record(opts Options) Record {
 	if err != nil {
 		return Record{Line: it.line, Err: err}
 	}
-	warnings = append(it.warnings, warnings...)
+	text.Replaced = it.replaced
+	warnings = slices.Concat(replacedWarning(text), it.warnings, warnings)
 	if untitled {
 		warnings = append(warnings, "title is missing: the first sentence is taken")
 	}
-	if it.replaced > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d characters could not be read and are left out", it.replaced))
-	}
-	a.Replaced = it.replaced
+	a.Charset, a.Replaced, a.Layers = text.Charset, it.replaced, map[string]string{"charset": text.By}
 	return Record{Article: a, Line: it.line, Warnings: warnings}
 }
 

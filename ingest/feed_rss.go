@@ -18,8 +18,8 @@ func rssFields(it *rss.Item, extra besideItem, place feedPlace) fields {
 	x := it.Extensions
 	links := embeddedLinks(x)
 	f := fields{
-		title:    first(it.Title, extension(x, "dc", "title")),
-		url:      first(first(it.Links...), links.page()),
+		title: first(it.Title, extension(x, "dc", "title")),
+		url:   first(first(it.Links...), links.page()),
 		author: person(first(it.Author, extension(x, "dc", "creator"), extension(x, "dc", "author"), extension(x, "itunes", "author"),
 			embeddedAuthor(x))),
 		language: feedLanguage(extension(x, "dc", "language")),

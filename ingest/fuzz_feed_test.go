@@ -9,19 +9,24 @@ import (
 	"zonewire/ingest"
 )
 
-// FuzzFeed reads anything as a feed: what comes out is sound.
-func FuzzFeed(f *testing.F) {
-	feeds, err := filepath.Glob("testdata/feed/*/feed.*")
-	if err != nil {
-		f.Fatal(err)
+// addSeeds begins with the files that match the pattern.
+func addSeeds(f *testing.F, pattern string) {
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
 	}
-	for _, name := range feeds {
+	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 	}
+}
+
+// FuzzFeed reads anything as a feed: what comes out is sound.
+func FuzzFeed(f *testing.F) {
+	addSeeds(f, "testdata/feed/*/feed.*")
 	f.Add([]byte("<!DOCTYPE a [<!ENTITY b '<c>'>]><rss><channel><item><title>&b;<![CDATA[]]]]><![CDATA[>"))
 	f.Add([]byte("<rdf:RDF><item/><item rdf:about='x'/><channel/><channel><item>"))
 	f.Add([]byte("<feed xml:base='http://[::1'><entry xml:base='a'><content xml:base='../..'/><link href='%zz'/>"))
