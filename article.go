@@ -96,6 +96,21 @@ type Stored struct {
 	Change int64 // of the article as it stands now
 }
 
+// Tally counts what storing did; an article that is withdrawn, refused or stale counts as unchanged.
+func Tally(stored []Stored) (added, updated, unchanged int) {
+	for _, s := range stored {
+		switch s.Result {
+		case Added:
+			added++
+		case Updated:
+			updated++
+		default:
+			unchanged++
+		}
+	}
+	return added, updated, unchanged
+}
+
 // Revision is what an article said before it was corrected.
 type Revision struct {
 	Replaced    time.Time

@@ -162,28 +162,13 @@ func (db *DB) PushArticles(ctx context.Context, act zonewire.Act, push zonewire.
 		if stored, err = db.putArticles(ctx, q, act, push, as); err != nil {
 			return err
 		}
-		n := countStored(stored)
-		if n.Added+n.Updated == 0 {
+		added, updated, _ := zonewire.Tally(stored)
+		if added+updated == 0 {
 			return nil
 		}
-		return audit(ctx, q, act, "article.push", "", fmt.Sprintf("%d added, %d updated", n.Added, n.Updated))
+		return audit(ctx, q, act, "article.push", "", fmt.Sprintf("%d added, %d updated", added, updated))
 	})
 	return stored, err
-}
-
-// countStored counts results as the log of a poll does: a withdrawn article that comes again is unchanged.
-func countStored(stored []zonewire.Stored) (n zonewire.PollLog) {
-	for _, s := range stored {
-		switch s.Result {
-		case zonewire.Added:
-			n.Added++
-		case zonewire.Updated:
-			n.Updated++
-		default:
-			n.Unchanged++
-		}
-	}
-	return n
 }
 
 // TryArticles says what [DB.PutArticles] would do and keeps nothing.

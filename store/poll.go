@@ -262,9 +262,10 @@ func (db *DB) putPolled(ctx context.Context, q querier, act zonewire.Act, id int
 			return nil, err
 		}
 	}
-	n, l := countStored(stored), p.Log
-	_, err = q.exec(ctx, qPollAdd, id, toMs(l.At), int64(l.Status), l.Took.Milliseconds(), l.Bytes, int64(l.Items), int64(n.Added),
-		int64(n.Updated), int64(n.Unchanged), int64(l.Rejected), l.Note)
+	l := p.Log
+	added, updated, unchanged := zonewire.Tally(stored)
+	_, err = q.exec(ctx, qPollAdd, id, toMs(l.At), int64(l.Status), l.Took.Milliseconds(), l.Bytes, int64(l.Items), int64(added),
+		int64(updated), int64(unchanged), int64(l.Rejected), l.Note)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +315,7 @@ func (db *DB) FinishPush(ctx context.Context, act zonewire.Act, id int64, p zone
 		if stored, err = db.putPolled(ctx, q, act, id, p); err != nil {
 			return err
 		}
-		if n := countStored(stored); n.Added+n.Updated > 0 {
+		if added, updated, _ := zonewire.Tally(stored); added+updated > 0 {
 			_, err = q.exec(ctx, qSourceNews, id, toMs(act.At))
 		}
 		return err

@@ -504,3 +504,10 @@ func (db *DB) EraseSubscriber(ctx context.Context, act zonewire.Act, key string)
 	})
 	return id, err
 }
+
+var qReaders = sqlText(`SELECT COUNT(DISTINCT subscriber_id) FROM subscription WHERE state = 'active'`)
+
+// Readers counts the people with a place on any list.
+func (db *DB) Readers(ctx context.Context) (n int, err error) {
+	return n, readError("readers", db.reader().row(ctx, qReaders, nil, &n))
+}
