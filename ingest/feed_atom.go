@@ -34,22 +34,16 @@ func atomFields(e *atom.Entry, extra besideItem, place feedPlace) fields {
 		f.category = first(f.category, c.Label, c.Term)
 	}
 	var content string
-	kind := strings.ToLower(extra.child("summary").Type)
-	if c := e.Content; c != nil && atomText(c.Type) {
-		content = c.Value
-	}
-	if e.Content != nil {
-		f.url = first(f.url, e.Content.Src)
-		if trimSpace(content) != "" {
-			kind = strings.ToLower(e.Content.Type)
+	kind := extra.child("summary").Type
+	if c := e.Content; c != nil {
+		f.url = first(f.url, c.Src)
+		if atomText(c.Type) && trimSpace(c.Value) != "" {
+			content, kind = c.Value, c.Type
 		}
 	}
 	f.describe(content, e.Summary)
-	switch body := first(content, e.Summary); {
-	case kind == "text", kind == "text/plain":
-		f.html, f.text = "", body
-	case strings.Contains(kind, "html"):
-		f.html, f.text = body, ""
+	if kind = strings.ToLower(kind); kind == "text" || kind == "text/plain" {
+		f.html, f.text = "", first(content, e.Summary)
 	}
 	for _, l := range links.enclosures() {
 		f.enclose(l.attachment(place))

@@ -223,20 +223,26 @@ func TestFeedsThatAreRefused(t *testing.T) {
 func TestAHostileItemCostsOnlyItself(t *testing.T) {
 	many := func(s string, n int) string { return strings.Repeat(s, n) }
 	for _, tt := range []struct{ name, item, want string }{
-		{"elements nested without end", many("<x:a>", 500_000), "the item is nested more than 256 deep"},
+		{"elements nested without end", many("<x:a>", 100_000), "the item is nested more than 256 deep"},
 		{"elements nested and closed", many("<x:a>", 300) + many("</x:a>", 300), "the item is nested more than 256 deep"},
-		{"a million elements", many("<x:a/>", 1_000_000), "the item has more than 10000 elements"},
-		{"end tags of nothing", many("</b>", 1_000_000), ""},
-		{"name spaces for each element to copy", `<x:a ` + numbered(20_000, `xmlns:n%d="u" `) + `>` + many("<x:b/>", 9000) + `</x:a>`, ""},
-		{"one element with a million attributes", "<x:a " + many(`b="" `, 1_000_000) + "/>", ""},
-		{"ampersands", "<description>" + many("&", 1_000_000) + "</description>", ""},
-		{"brackets that mean themselves", "<description>" + many("< ", 1_000_000) + "</description>", ""},
-		{"comments", many("<!---->", 500_000), ""},
+		{"elements without end", many("<x:a/>", 100_000), "the item has more than 10000 elements"},
+		{"end tags of nothing", many("</b>", 100_000), ""},
+		{"name spaces for each element to copy", `<x:a ` + numbered(5_000, `xmlns:n%d="u" `) + `>` + many("<x:b/>", 9000) + `</x:a>`, ""},
+		{"one element with attributes without end", "<x:a " + many(`b="" `, 100_000) + "/>", ""},
+		{"ampersands", "<description>" + many("&", 100_000) + "</description>", ""},
+		{"brackets that mean themselves", "<description>" + many("< ", 100_000) + "</description>", ""},
+		{"comments", many("<!---->", 100_000), ""},
 		{"HTML nested past reading", "<description>" + many("&lt;div&gt;", 2000) + "</description>", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			feed := rssOf(`<item><title>前</title></item><item><title>坏</title>` + tt.item + `</item><item><title>后</title></item>`)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			doc, err := ingest.ReadFeed(feed, ingest.Options{Now: now})
+			runtime.ReadMemStats(&after)
+			if taken := after.TotalAlloc - before.TotalAlloc; taken > 128<<20 {
+				t.Errorf("%d MB were allocated for %d KB", taken>>20, len(feed)>>10)
+			}
 			if err != nil || len(doc.Items) != 3 || doc.Items[0].Err != nil || doc.Items[2].Article.Title != "后" {
 				t.Fatalf("%v, %d items", err, len(doc.Items))
 			}

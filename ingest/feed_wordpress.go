@@ -22,10 +22,7 @@ func wordPressPost(it *rss.Item) wpPost {
 		return p
 	}
 	p.excerpt, p.body = extension(x, "excerpt", "encoded"), it.Content
-	// A post that was never published has no date in UTC, but zeros.
-	if utc := extension(x, "wp", "post_date_gmt"); utc != "" && !strings.HasPrefix(utc, "0000") {
-		p.published = utc + " UTC"
-	}
+	p.published = extension(x, "wp", "post_date_gmt") + " UTC" // zeros and all if there is none, which is no date
 	return p
 }
 

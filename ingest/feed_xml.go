@@ -153,13 +153,19 @@ func (s *xmlScanner) tag(name string) (xmlToken, bool) {
 				// absolute even what is an id): it must not see it.
 				key = "base"
 			}
-			out.WriteString(" " + key + `="` + attributeEscape.Replace(mendReferences(value)) + `"`)
+			// The parser behind decodes what is between two tags as a whole, tags and all: a quote must not be written
+			// as a reference if it need not.
+			quote := `"`
+			if strings.Contains(value, quote) {
+				quote = "'"
+			}
+			out.WriteString(" " + key + "=" + quote + attributeEscape.Replace(mendReferences(value)) + quote)
 		}
 	}
 	return tok, false
 }
 
-var attributeEscape = strings.NewReplacer("<", "&lt;", `"`, "&quot;")
+var attributeEscape = strings.NewReplacer("<", "&lt;", "'", "&#39;")
 
 func (s *xmlScanner) attribute() (key, value string) {
 	span := func(stop func(c byte) bool) string {
