@@ -45,4 +45,5 @@ type StoredAnswer struct {
 type Push struct {
 	Only     []int64 // zones; empty = all
 	IfChange int64   // the article must be at this change, or the push is refused as stale; 0 = whatever it is
+	IfNew    bool    // the article must not be known yet, or the push is refused as stale
 }

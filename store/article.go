@@ -233,7 +233,7 @@ func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act,
 	case !old.Withdrawn.IsZero():
 		stands.Result = zonewire.Dead
 		return stands, nil
-	case push.IfChange != 0 && push.IfChange != old.Change:
+	case push.IfNew, push.IfChange != 0 && push.IfChange != old.Change:
 		stands.Result = zonewire.Stale
 		return stands, nil
 	}
