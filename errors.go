@@ -3,6 +3,7 @@ package zonewire
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The failures that callers tell apart. Wrap them; test with errors.Is.
@@ -27,6 +28,18 @@ var (
 	// ErrBusy means that another process held the database for longer than the busy timeout.
 	ErrBusy = errors.New("database busy")
 )
+
+// WaitError is an [ErrBusy] that is over at a known moment.
+type WaitError struct {
+	What  string // who wants to be left alone
+	Until time.Time
+}
+
+func (e *WaitError) Error() string {
+	return fmt.Sprintf("%s is not to be asked before %s", e.What, e.Until.UTC().Format(time.RFC3339))
+}
+
+func (e *WaitError) Unwrap() error { return ErrBusy }
 
 // Invalidf is an [ErrInvalid] with a message of its own: the message is all that is printed.
 func Invalidf(format string, args ...any) error {

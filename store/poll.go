@@ -99,8 +99,8 @@ func (db *DB) ClaimSource(ctx context.Context, now time.Time) (v zonewire.Visit,
 	return v, err
 }
 
-// ClaimSourceByID is [DB.ClaimSource] of one source, whatever its timer and state say. [zonewire.ErrBusy] while it is polled or
-// its host wants to be left alone, [zonewire.ErrGone] for one that was removed.
+// ClaimSourceByID is [DB.ClaimSource] of one source, whatever its timer and state say. [zonewire.ErrBusy] while it is polled, a
+// [zonewire.WaitError] while its host wants to be left alone, [zonewire.ErrGone] for one that was removed.
 func (db *DB) ClaimSourceByID(ctx context.Context, id int64, now time.Time) (v zonewire.Visit, err error) {
 	err = db.write(ctx, "source "+strconv.FormatInt(id, 10), func(q querier) error {
 		s, err := standing(ctx, q, id)
@@ -115,7 +115,7 @@ func (db *DB) ClaimSourceByID(ctx context.Context, id int64, now time.Time) (v z
 		case until > toMs(now):
 			return fmt.Errorf("it is being polled: %w", zonewire.ErrBusy)
 		case host > toMs(now):
-			return fmt.Errorf("%s is not to be asked before %s: %w", s.Host(), fromMs(host).Format(time.RFC3339), zonewire.ErrBusy)
+			return &zonewire.WaitError{What: s.Host(), Until: fromMs(host)}
 		}
 		v, err = claimSource(ctx, q, id, now)
 		return err

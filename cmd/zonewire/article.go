@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -181,7 +179,7 @@ func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revis
 	if v.Withdrawn != nil {
 		withdrawn = strings.TrimSpace(*v.Withdrawn + " " + art.Reason)
 	}
-	var files, also, layers []string
+	var files, also []string
 	for _, f := range art.Attachments {
 		files = append(files, f.URL)
 	}
@@ -189,9 +187,6 @@ func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revis
 		if c.ID != art.ID {
 			also = append(also, strings.TrimSpace(fmt.Sprintf("%d %s", c.ID, orElse(c.Source, c.Zone))))
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(art.Layers)) {
-		layers = append(layers, name+"="+art.Layers[name])
 	}
 	from := ""
 	if art.SourceID != 0 {
@@ -203,7 +198,7 @@ func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revis
 		{"category", v.Category}, {"city", v.City}, {"language", v.Language}, {"url", v.URL},
 		{"external_id", v.ExternalID}, {"polled from", from}, {"also at", strings.Join(also, ", ")},
 		{"received", v.Received}, {"updated", v.Updated},
-		{"withdrawn", withdrawn}, {"charset", art.Charset}, {"read by", strings.Join(layers, " ")},
+		{"withdrawn", withdrawn}, {"charset", art.Charset}, {"read by", layersText(art.Layers)},
 		{"summary", v.Summary}, {"attachments", strings.Join(files, " ")}, {"text", ingest.PlainText(v.ContentHTML)},
 	}
 	for _, r := range revisions {

@@ -13,6 +13,7 @@ import (
 	"zonewire/digest"
 	"zonewire/feed"
 	"zonewire/outbox"
+	"zonewire/poll"
 	"zonewire/templates"
 	"zonewire/web"
 )
@@ -24,6 +25,7 @@ type engine struct {
 	planner   *digest.Planner
 	scheduler *digest.Scheduler
 	feeds     *feed.Server
+	poller    *poll.Poller
 	site      feed.Site
 	composer  outbox.Composer
 	log       *slog.Logger
@@ -60,6 +62,7 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 		return nil, err
 	}
 	e.feeds = feed.NewServer(db, e.site, log)
+	e.poller = a.poller(db, poll.Options{Secret: db.secret, Log: log})
 	return e, nil
 }
 

@@ -43,13 +43,18 @@ func (p printer) record(item any, fields ...field) error {
 	if p.json {
 		return p.object(item)
 	}
+	return p.write(recordText(fields))
+}
+
+// recordText writes the fields that have a value, one a line.
+func recordText(fields []field) string {
 	var rows [][]string
 	for _, f := range fields {
 		if f.value != "" {
 			rows = append(rows, []string{f.name, f.value})
 		}
 	}
-	return p.write(table(rows))
+	return table(rows)
 }
 
 // say prints what a command did: a sentence, or item as a JSON object.

@@ -2,11 +2,18 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -21,12 +28,14 @@ func TestMain(m *testing.M) {
 // like the manual. Besides testscript's own commands there is
 //
 //	exits CODE zonewire …   runs zonewire and wants this exit code
+//	origin FOLDER           serves a folder as a portal at $ORIGIN, with validators; a file 403 in it closes what is beside it
+//	asked FILE              writes what the portal was asked since the last time: a line each, with conditions
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: false,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "origin": origin, "asked": asked},
 		Setup: func(env *testscript.Env) error {
 			var kept []string
 			for _, v := range env.Vars {
@@ -57,6 +66,61 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// portal is a web server on loopback that notes what it is asked.
+type portal struct {
+	folder string
+	mu     sync.Mutex
+	log    strings.Builder
+}
+
+func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	file := filepath.Join(p.folder, filepath.FromSlash(r.URL.Path))
+	_, closed := os.Stat(filepath.Join(filepath.Dir(file), "403"))
+	p.mu.Lock()
+	condition := ""
+	if r.Header.Get("If-Modified-Since") != "" {
+		condition = " if modified"
+	}
+	fmt.Fprintf(&p.log, "%s %s%s\n", r.Method, r.URL.Path, condition)
+	p.mu.Unlock()
+	if closed == nil {
+		http.Error(w, "browsers only", http.StatusForbidden)
+		return
+	}
+	http.FileServer(http.Dir(p.folder)).ServeHTTP(w, r)
+}
+
+func origin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: origin folder")
+	}
+	p := &portal{folder: ts.MkAbs(args[0])}
+	old := time.Now().Add(-time.Hour) // a file of this second has a Last-Modified that says little
+	ts.Check(filepath.WalkDir(p.folder, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chtimes(path, old, old))
+	}))
+	srv := httptest.NewServer(p)
+	ts.Defer(srv.Close)
+	ts.Setenv("ORIGIN", srv.URL)
+	portals.Store(srv.URL, p)
+	ts.Defer(func() { portals.Delete(srv.URL) })
+}
+
+// portals are those that run, by their address: a script's commands share nothing else.
+var portals sync.Map
+
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	p, ok := portals.Load(ts.Getenv("ORIGIN"))
+	if neg || len(args) != 1 || !ok {
+		ts.Fatalf("usage: asked file, after origin")
+	}
+	site := p.(*portal)
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(site.log.String()), 0o644))
+	site.log.Reset()
 }
 
 // TestEveryCommandHasHelp keeps each verb's help whole: a summary, and an example that names the verb and its flags as

@@ -70,7 +70,7 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 		}
 		handlers = append(handlers, served{mln, e.metrics()})
 	}
-	runners := []runner{e.feeds, e.scheduler, e.agent(tr), watch}
+	runners := []runner{e.feeds, e.scheduler, e.agent(tr), watch, e.poller}
 	bounces, err := e.bounceListener()
 	if err != nil {
 		return errors.Join(err, closeAll(handlers))
@@ -140,6 +140,7 @@ func (e *engine) routes(metrics bool) http.Handler {
 		mux.Handle("/feed."+ext, e.feeds)
 		mux.Handle("/zones/{slug}/feed."+ext, e.feeds)
 	}
+	mux.Handle("/websub/{token}", e.poller.Callback())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", e.readyz)
 	if metrics {

@@ -16,7 +16,7 @@ import (
 // newSource is "zonewire source".
 func newSource(a *app) *cobra.Command {
 	cmd := noun("source", "Feeds and list pages that the daemon asks for news",
-		newSourceLs(a), newSourceShow(a), newSourceEdit(a), newSourcePause(a), newSourceResume(a), newSourceRemove(a))
+		newSourceAdd(a), newSourceLs(a), newSourceShow(a), newSourceEdit(a), newSourcePoll(a), newSourcePause(a), newSourceResume(a), newSourceRemove(a))
 	cmd.Long = `A source is a feed, or the list page of a portal. The daemon asks each politely: with
 conditions, not more often than once an hour unless told so, one request at a time on a
 host, and not at all where robots.txt forbids. What it learns outlives a restart.
