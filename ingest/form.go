@@ -98,7 +98,7 @@ func withKnownNames(b []byte) []byte {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		folded, value := head(name), object[name]
 		column := pushedHeads[folded]
-		if column == "" || string(value) == "null" {
+		if column == "" || string(value) == "null" || string(value) == `""` {
 			continue
 		}
 		if column == "content" { // either kind of body
@@ -108,7 +108,7 @@ func withKnownNames(b []byte) []byte {
 				column = "content_html"
 			}
 		}
-		if out[column] == nil || string(out[column]) == `""` || name == column {
+		if out[column] == nil || name == column {
 			out[column] = value
 		}
 	}
