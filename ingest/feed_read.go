@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -23,10 +24,7 @@ func readXMLFeed(text string, limit int, opts Options) (FeedDoc, []feedItem, err
 	if cut.cut && len(cut.items) == 0 {
 		return FeedDoc{}, nil, zonewire.Invalidf("the feed breaks off before its first item is whole")
 	}
-	doc, place, err := readHead(cut, opts)
-	if err != nil {
-		return FeedDoc{}, nil, err
-	}
+	doc, place := readHead(cut, opts)
 	doc.Left = cut.left
 	if cut.cut {
 		doc.Warnings = append(doc.Warnings, "the feed breaks off: only its whole items are read")
@@ -57,47 +55,55 @@ type feedPlace struct {
 	now      time.Time
 }
 
-// readHead reads what the feed says of itself.
-func readHead(cut xmlFeed, opts Options) (FeedDoc, feedPlace, error) {
-	var doc FeedDoc
+// readHead reads what the feed says of itself. If that cannot be parsed, its items still can.
+func readHead(cut xmlFeed, opts Options) (FeedDoc, feedPlace) {
 	place := feedPlace{base: within(nil, opts.URL), now: opts.Now}
-	beside, err := readBeside(cut.head)
-	if err != nil {
-		return doc, place, zonewire.Invalidf("the feed cannot be parsed: %v", err)
+	doc, err := FeedDoc{}, error(nil)
+	if cut.root == "feed" {
+		doc, place.language, err = atomHead(cut.head)
+	} else {
+		doc, place.language, err = rssHead(cut.head)
+	}
+	beside, besideErr := readBeside(cut.head)
+	if err = errors.Join(err, besideErr); err != nil {
+		doc.Warnings = append(doc.Warnings, fmt.Sprintf("what the feed says of itself cannot be parsed: %v", err))
 	}
 	place = place.inside(beside.Base).inside(beside.Channel.Base)
-	if cut.root == "feed" {
-		f, err := (&atom.Parser{}).Parse(strings.NewReader(cut.head))
-		if err != nil {
-			return doc, place, zonewire.Invalidf("the feed cannot be parsed: %v", err)
-		}
-		place.language = feedLanguage(f.Language)
-		doc.Title, doc.Hints = f.Title, syndication(f.Extensions)
-		links := atomLinks(f.Links)
-		doc.Link, doc.Self, doc.Hub = links.page(), links.first("self"), links.first("hub")
-	} else {
-		f, err := (&rss.Parser{}).Parse(strings.NewReader(cut.head))
-		if err != nil {
-			return doc, place, zonewire.Invalidf("the feed cannot be parsed: %v", err)
-		}
-		place.language = feedLanguage(first(f.Language, extension(f.Extensions, "dc", "language")))
-		doc.Title, doc.Hints = f.Title, rssHints(f)
-		links := embeddedLinks(f.Extensions)
-		doc.Link, doc.Self, doc.Hub = first(first(f.Links...), links.page()), links.first("self"), links.first("hub")
-	}
+	place.language = feedLanguage(place.language)
 	doc.Title = truncate(PlainText(doc.Title), maxTitle)
 	doc.Link, doc.Self, doc.Hub = webAddress(place.base, doc.Link), webAddress(place.base, doc.Self), webAddress(place.base, doc.Hub)
-	if !place.explicit {
-		// RFC 4287 section 2 takes the address of the document, where RSS says nothing and feeds mean the site's.
-		site := within(nil, doc.Link)
-		switch {
-		case site != nil && (cut.root != "feed" || place.base == nil && doc.Self == ""):
-			place.base = site
-		case place.base == nil:
-			place.base = within(nil, doc.Self)
-		}
+	if place.explicit {
+		return doc, place
 	}
-	return doc, place, nil
+	// RFC 4287 section 2 takes the address of the document, where RSS says nothing and feeds mean the site's.
+	site := within(nil, doc.Link)
+	switch {
+	case site != nil && (cut.root != "feed" || place.base == nil && doc.Self == ""):
+		place.base = site
+	case place.base == nil:
+		place.base = within(nil, doc.Self)
+	}
+	return doc, place
+}
+
+func atomHead(head string) (doc FeedDoc, language string, err error) {
+	f, err := (&atom.Parser{}).Parse(strings.NewReader(head))
+	if err != nil {
+		return doc, "", err
+	}
+	links := atomLinks(f.Links)
+	doc = FeedDoc{Title: f.Title, Link: links.page(), Self: links.first("self"), Hub: links.first("hub"), Hints: syndication(f.Extensions)}
+	return doc, f.Language, nil
+}
+
+func rssHead(head string) (doc FeedDoc, language string, err error) {
+	f, err := (&rss.Parser{}).Parse(strings.NewReader(head))
+	if err != nil {
+		return doc, "", err
+	}
+	links := embeddedLinks(f.Extensions)
+	doc = FeedDoc{Title: f.Title, Link: first(first(f.Links...), links.page()), Self: links.first("self"), Hub: links.first("hub"), Hints: rssHints(f)}
+	return doc, first(f.Language, extension(f.Extensions, "dc", "language")), nil
 }
 
 // inside is the place in an element with that xml:base.
@@ -200,7 +206,8 @@ func readBeside(doc string) (besideFeed, error) {
 	var f besideFeed
 	dec := xml.NewDecoder(strings.NewReader(doc))
 	dec.Strict = false
-	return f, dec.Decode(&f)
+	err := dec.Decode(&f)
+	return f, err
 }
 
 // item is the one item of a document that holds one.

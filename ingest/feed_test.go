@@ -253,6 +253,13 @@ func TestAHostileItemCostsOnlyItself(t *testing.T) {
 	}
 }
 
+func TestAHeadThatCannotBeParsedCostsNoItem(t *testing.T) {
+	doc, err := ingest.ReadFeed([]byte("<rss><channel><title>园区<\u3400/></title><item><title>甲</title></item></channel></rss>"), ingest.Options{Now: now})
+	if err != nil || len(doc.Items) != 1 || doc.Items[0].Err != nil || len(doc.Warnings) != 1 {
+		t.Errorf("%v, %q, %+v", err, doc.Warnings, doc.Items)
+	}
+}
+
 // TestAnEntityBombTakesNoMemory would take gigabytes if one entity were expanded.
 func TestAnEntityBombTakesNoMemory(t *testing.T) {
 	bomb := `<!DOCTYPE rss [<!ENTITY e0 "` + strings.Repeat("哈", 100) + `">`
