@@ -57,7 +57,7 @@ daemon asks it: see zonewire source --help.`,
 				return usagef(cmd, "--kind is missing: without a look nobody knows whether it is a feed or a page")
 			}
 			if _, err := outbound.CheckURL(s.URL); err != nil {
-				return usagef(cmd, "%s: %w", args[0], err)
+				return usagef(cmd, "%w", err) // without the address, which may hold a password
 			}
 			if err := f.check(cmd); err != nil {
 				return err
@@ -77,6 +77,15 @@ daemon asks it: see zonewire source --help.`,
 }
 
 func (a *app) addSource(cmd *cobra.Command, db *session, s zonewire.Source, f *sourceFlags, untried bool) error {
+	all, err := db.Sources(cmd.Context())
+	if err != nil {
+		return err
+	}
+	for _, other := range all { // before anybody is asked
+		if other.URL == s.URL {
+			return fmt.Errorf("%s is source %d: %w", s.URL, other.ID, zonewire.ErrExists)
+		}
+	}
 	if !untried {
 		if err := a.trySource(cmd, db, &s, f); err != nil {
 			return err
@@ -89,7 +98,7 @@ func (a *app) addSource(cmd *cobra.Command, db *session, s zonewire.Source, f *s
 		return err
 	}
 	if a.out.json {
-		return nil // the trial has printed the source
+		return a.out.object(viewSource(added))
 	}
 	return a.out.say(nil, "added source %d, %s; `zonewire serve` asks it from now on", added.ID, added.URL)
 }
@@ -140,7 +149,7 @@ func (a *app) trySource(cmd *cobra.Command, db *session, s *zonewire.Source, f *
 	}
 	found.Kind, found.Title = t.Kind, cmp.Or(found.Title, zonewire.Shorten(t.Title, 200))
 	*s = found
-	return a.showTrial(t)
+	return a.showTrial(t, db == nil)
 }
 
 // explainTrial adds what can be done about an address that gave nothing.
@@ -151,7 +160,8 @@ func explainTrial(err error) error {
 	return fmt.Errorf("%w (--no-try adds it unseen)", err)
 }
 
-func (a *app) showTrial(t poll.Trial) error {
+// showTrial prints a trial; alone says that nothing else is printed.
+func (a *app) showTrial(t poll.Trial, alone bool) error {
 	view := trialView{
 		Kind: string(t.Kind), URL: t.URL, Status: t.Status, Title: t.Title, Charset: t.Charset, Items: t.Items, Hub: t.Hub,
 		Feeds: append([]string{}, t.Feeds...), Articles: []triedView{}, Rejects: []triedReject{},
@@ -173,10 +183,13 @@ func (a *app) showTrial(t poll.Trial) error {
 		view.Articles = append(view.Articles, triedView{viewArticle(r.Article), r.Article.Layers})
 		blocks = append(blocks, recordText(triedFields(r)))
 	}
-	if a.out.json {
-		return a.out.object(view)
+	if !a.out.json {
+		return a.out.write(strings.Join(blocks, "\n") + "\n")
 	}
-	return a.out.write(strings.Join(blocks, "\n"))
+	if !alone {
+		return nil // the source is what the command prints
+	}
+	return a.out.object(view)
 }
 
 // triedFields shows each field of an article with the layer that it came from.
