@@ -204,11 +204,11 @@ func (t *table) next() (row, error) {
 	}
 }
 
-func readCSV(in *lines, opts Options, yield func(Record) bool) {
+func readCSV(in *lines, opts Options, yield func(func() Record) bool) {
 	t, err := newTable(in, articleHeads, "title")
 	if err != nil {
 		if !errors.Is(err, io.EOF) {
-			yield(Record{Line: max(in.n, 1), Err: err})
+			yield(failed(max(in.n, 1), err))
 		}
 		return
 	}
@@ -218,10 +218,10 @@ func readCSV(in *lines, opts Options, yield func(Record) bool) {
 			return
 		}
 		if err != nil {
-			yield(Record{Line: in.n + 1, Err: err})
+			yield(failed(in.n+1, err))
 			return
 		}
-		if !yield(r.record(opts)) {
+		if !yield(func() Record { return r.record(opts) }) {
 			return
 		}
 	}

@@ -94,6 +94,18 @@ type Record struct {
 // than one line is held, and a line over 10 MB is a reject.
 func Read(name string, r io.Reader, opts Options) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
+		for parse := range Tasks(name, r, opts) {
+			if !yield(parse()) {
+				return
+			}
+		}
+	}
+}
+
+// Tasks is [Read] for a caller with more than one processor: it only cuts a file into its articles, and what it yields
+// parses one when it is called, wherever and whenever that is. Records keep their order if they are taken in that of the tasks.
+func Tasks(name string, r io.Reader, opts Options) iter.Seq[func() Record] {
+	return func(yield func(func() Record) bool) {
 		in := newLines(r)
 		format := opts.Format
 		if format == "" || format == Auto {
@@ -105,21 +117,27 @@ func Read(name string, r io.Reader, opts Options) iter.Seq[Record] {
 		case CSV:
 			readCSV(in, opts, yield)
 		case Feed:
-			readFeedFile(in.raw, opts, yield)
+			readFeedFile(in.raw, opts, func(rec Record) bool { return yield(func() Record { return rec }) })
 		case Pages:
-			yield(readPage(in.raw, opts))
+			readPage(in.raw, opts, yield)
 		default: // nothing but white space
 		}
 	}
 }
 
+// failed is the task of what cannot be read.
+func failed(line int, err error) func() Record {
+	return func() Record { return Record{Line: line, Err: err} }
+}
+
 // readPage reads the one article of a page.
-func readPage(r io.Reader, opts Options) Record {
+func readPage(r io.Reader, opts Options, yield func(func() Record) bool) {
 	b, err := io.ReadAll(io.LimitReader(r, maxPage+1))
 	if err != nil {
-		return Record{Err: fmt.Errorf("read page: %w", err)}
+		yield(failed(0, fmt.Errorf("read page: %w", err)))
+		return
 	}
-	return ReadPage(b, opts)
+	yield(func() Record { return ReadPage(b, opts) })
 }
 
 var (

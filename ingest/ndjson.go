@@ -32,19 +32,19 @@ func objectText(text string, opts Options) Record {
 }
 
 // readNDJSON reads an object a line, or one array of objects.
-func readNDJSON(in *lines, opts Options, yield func(Record) bool) {
+func readNDJSON(in *lines, opts Options, yield func(func() Record) bool) {
 	for start := true; ; {
 		d, err := in.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return
 		case rejected(err):
-			if !yield(Record{Line: in.n, Err: err}) {
+			if !yield(failed(in.n, err)) {
 				return
 			}
 			continue
 		case err != nil:
-			yield(Record{Line: in.n + 1, Err: err})
+			yield(failed(in.n+1, err))
 			return
 		}
 		text := strings.TrimSpace(d.Text)
@@ -56,7 +56,7 @@ func readNDJSON(in *lines, opts Options, yield func(Record) bool) {
 			return
 		}
 		start = false
-		if !yield(object(text, d, in.n, opts)) {
+		if at := in.n; !yield(func() Record { return object(text, d, at, opts) }) {
 			return
 		}
 	}
@@ -74,7 +74,7 @@ func object(text string, d Decoded, line int, opts Options) Record {
 
 // readArray reads the objects of one array. Each is held alone; what is no JSON ends the file, since nothing tells
 // where the next object would begin.
-func readArray(in *lines, head string, opts Options, yield func(Record) bool) {
+func readArray(in *lines, head string, opts Options, yield func(func() Record) bool) {
 	src := &arraySource{in: in, rest: []byte(head + "\n"), first: in.n}
 	dec := json.NewDecoder(src)
 	fail := func(err error) {
@@ -83,7 +83,7 @@ func readArray(in *lines, head string, opts Options, yield func(Record) bool) {
 		} else {
 			err = zonewire.Invalidf("not JSON: %v; what follows was not read", err)
 		}
-		yield(Record{Line: in.n, Err: err})
+		yield(failed(in.n, err))
 	}
 	if _, err := dec.Token(); err != nil { // the bracket
 		fail(err)
@@ -97,7 +97,8 @@ func readArray(in *lines, head string, opts Options, yield func(Record) bool) {
 			return
 		}
 		at := src.line(dec.InputOffset() - int64(len(raw)))
-		if !yield(object(string(raw), Decoded{Charset: src.charset}, at, opts)) {
+		d := Decoded{Charset: src.charset}
+		if !yield(func() Record { return object(string(raw), d, at, opts) }) {
 			return
 		}
 	}

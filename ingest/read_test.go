@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -300,5 +302,30 @@ func TestParseFormat(t *testing.T) {
 	}
 	if _, err := ingest.ParseFormat("xml"); !errors.Is(err, zonewire.ErrInvalid) {
 		t.Errorf("got %v, want an ErrInvalid", err)
+	}
+}
+
+// A file may be parsed in any order and by many at once.
+func TestTasksAreIndependent(t *testing.T) {
+	var ndjson, csv strings.Builder
+	csv.WriteString("title,content,source\n")
+	for i := range 50 {
+		fmt.Fprintf(&ndjson, "{\"title\":\"%d\",\"content_html\":\"<div>%d\"}\n", i, i)
+		fmt.Fprintf(&csv, "%d,<div>%d,本报\n", i, i)
+	}
+	ndjson.WriteString("{\n")
+	array := "[" + strings.TrimSuffix(strings.ReplaceAll(strings.TrimSuffix(ndjson.String(), "{\n"), "\n", ",\n"), ",\n") + "]"
+	for name, text := range map[string]string{"a.ndjson": ndjson.String(), "a.json": array, "a.csv": csv.String()} {
+		want := slices.Collect(ingest.Read(name, strings.NewReader(text), ingest.Options{Now: now}))
+		tasks := slices.Collect(ingest.Tasks(name, strings.NewReader(text), ingest.Options{Now: now}))
+		got := make([]ingest.Record, len(tasks))
+		var wg sync.WaitGroup
+		for i := range tasks {
+			wg.Go(func() { got[i] = tasks[i]() })
+		}
+		wg.Wait()
+		if !reflect.DeepEqual(got, want) || len(got) < 50 {
+			t.Errorf("%s: read at once it gives\n%+v\nwant\n%+v", name, got, want)
+		}
 	}
 }

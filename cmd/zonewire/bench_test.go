@@ -92,59 +92,6 @@ func addBenchZones(b *testing.B, db *store.DB) {
 	}
 }
 
-// BenchmarkImport reads NDJSON, cleans it and stores it; the yardstick inserts the rows that came of it, 500 a commit.
-func BenchmarkImport(b *testing.B) {
-	const n = 2000
-	lines := newsLines(n)
-	b.SetBytes(int64(len(lines)))
-	var work, yard time.Duration
-	for b.Loop() {
-		db, _ := benchStore(b, ingest.NewMatcher)
-		addBenchZones(b, db)
-		began := time.Now()
-		var all, batch []zonewire.Article
-		for r := range ingest.Read("bench.ndjson", bytes.NewReader(lines), ingest.Options{Now: benchNow, Format: ingest.NDJSON}) {
-			if r.Err != nil {
-				b.Fatal(r.Err)
-			}
-			if batch = append(batch, r.Article); len(batch) == importBatch {
-				if _, err := db.PutArticles(b.Context(), benchAct(), batch); err != nil {
-					b.Fatal(err)
-				}
-				all, batch = append(all, batch...), nil
-			}
-		}
-		work += time.Since(began)
-		yard += insertBare(b, bare(b), all)
-	}
-	reportRatio(b, work, yard, "articles", n*b.N)
-}
-
-func insertBare(b *testing.B, db *sql.DB, all []zonewire.Article) time.Duration {
-	b.Helper()
-	began := time.Now()
-	for lo := 0; lo < len(all); lo += importBatch {
-		tx, err := db.Begin()
-		if err != nil {
-			b.Fatal(err)
-		}
-		for i, a := range all[lo:min(lo+importBatch, len(all))] {
-			_, err := tx.Exec(`INSERT INTO article (seq, change, zone_raw, province, city, external_id, url, url_canon, title_key, content_hash, title,
-				summary, content_html, source, author, category, language, image, published_ms, published_offset, date_precision, date_suspect,
-				received_ms, updated_ms, withdrawn_ms, withdrawn_reason, layers, charset)
-				VALUES (?1, ?1, ?2, '', '', ?3, ?4, ?5, '', ?6, ?7, ?8, ?9, ?10, '', '', '', '', ?11, 480, 'day', 0, ?11, ?11, 0, '', '', '')`,
-				lo+i+1, a.ZoneRaw, a.ExternalID, a.URL, a.URLCanon, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Published.UnixMilli())
-			if err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := tx.Commit(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return time.Since(began)
-}
-
 // fillPeople makes n subscribers of a list over so many mail domains, past the store's methods: they commit one by one, as
 // people come.
 func fillPeople(b *testing.B, path string, list int64, n, domains int) {
@@ -562,32 +509,39 @@ func BenchmarkDrainMemory(b *testing.B) {
 		if out, err := command("digest", "cut", "bench").CombinedOutput(); err != nil {
 			b.Fatalf("zonewire digest cut: %v: %s", err, out)
 		}
-		var said bytes.Buffer
-		drain := command("outbox", "drain")
-		drain.Stdout, drain.Stderr = &said, &said
-		began := time.Now()
-		if err := drain.Start(); err != nil {
-			b.Fatal(err)
+		said, took, peak := watched(b, command("outbox", "drain"))
+		if !strings.Contains(said, strconv.Itoa(n)+" accepted") {
+			b.Fatalf("zonewire outbox drain: %s", said)
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- drain.Wait() }()
-		peak := 0.0
-		for running := true; running; {
-			select {
-			case err := <-ended:
-				if err != nil || !strings.Contains(said.String(), strconv.Itoa(n)+" accepted") {
-					b.Fatalf("zonewire outbox drain: %v: %s", err, said.String())
-				}
-				running = false
-			case <-time.After(20 * time.Millisecond):
-				peak = max(peak, peakMB(drain.Process.Pid))
-			}
-		}
-		peaks, rates = append(peaks, peak), append(rates, n/time.Since(began).Seconds())
+		peaks, rates = append(peaks, peak), append(rates, n/took.Seconds())
 	}
 	b.ReportMetric(median(peaks), "peak-MB")
 	b.ReportMetric(median(rates), "mails/s")
 	b.ReportMetric(0, "ns/op")
+}
+
+// watched runs a program and gives what it said, how long it took, and the most memory that it held, in MB.
+func watched(b *testing.B, cmd *exec.Cmd) (said string, took time.Duration, peak float64) {
+	b.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				b.Fatalf("%v: %v: %s", cmd.Args, err, out.String())
+			}
+			return out.String(), time.Since(began), peak
+		case <-time.After(20 * time.Millisecond):
+			peak = max(peak, peakMB(cmd.Process.Pid))
+		}
+	}
 }
 
 // peakMB is the most memory that a process has held so far; 0 if it has ended. What the kernel tells of an ended child

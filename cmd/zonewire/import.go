@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +18,11 @@ import (
 	"zonewire/ingest"
 )
 
-// An import commits after so many articles, or after so long if they come slowly: what is committed stays, whatever
-// happens next, and a second run is harmless.
+// An import commits after so many articles, or after so many bytes of them, or after so long if they come slowly: what is
+// committed stays, whatever happens next, and a second run is harmless.
 const (
 	importBatch = 500
+	importBytes = 8 << 20
 	importWait  = 250 * time.Millisecond
 )
 
@@ -150,40 +149,44 @@ func (im *importer) run(ctx context.Context, in inputs, opts ingest.Options) err
 	return nil
 }
 
-// consume stores what produce reads. When it fails it does not wait for produce, which may hang in a read of standard
-// input that nothing can interrupt: the process ends right after.
+// consume stores what is read. When it fails it does not wait for the reader, which may hang in a read of standard input
+// that nothing can interrupt: the process ends right after.
 func (im *importer) consume(ctx context.Context, in inputs, opts ingest.Options) error {
 	reading, stop := context.WithCancel(ctx)
+	records, wait := in.parse(reading, opts, im.bar)
+	defer wait()
 	defer stop()
-	records := make(chan record, importBatch)
-	go func() {
-		defer close(records)
-		in.produce(reading, opts, im.bar, records)
-	}()
 	var batch []zonewire.Article
+	var held int64 // bytes of input that batch came from
 	var due <-chan time.Time
 	flush := func(ctx context.Context) error {
 		err := im.store(ctx, batch)
-		batch, due = nil, nil
+		records.free(held)
+		batch, held, due = nil, 0, nil
 		return err
 	}
 	for {
 		select {
-		case r, more := <-records:
+		case next, more := <-records.next:
 			if !more {
 				return errors.Join(flush(context.WithoutCancel(ctx)), ctx.Err())
+			}
+			r, err := next.record(reading)
+			if err != nil {
+				continue // ctx has ended
 			}
 			im.result.Read++
 			if r.Err != nil || len(r.Warnings) > 0 {
 				im.tell(r)
 			}
 			if r.Err != nil {
+				records.free(next.bytes)
 				continue
 			}
-			if batch = append(batch, r.Article); len(batch) == 1 {
+			if batch, held = append(batch, r.Article), held+next.bytes; len(batch) == 1 {
 				due = time.After(importWait)
 			}
-			if len(batch) < importBatch {
+			if len(batch) < importBatch && held < importBytes {
 				continue
 			}
 		case <-due:
@@ -369,101 +372,4 @@ func (a *app) tellRejects(rejects []importReject) {
 			fmt.Fprintln(a.stderr, oneLine(r.String()))
 		}
 	}
-}
-
-// inputs are the files that a command was given.
-type inputs struct {
-	paths []string
-	stdin io.Reader
-	size  int // bytes of all, -1 if standard input is among them
-}
-
-// record is what was read, and from where.
-type record struct {
-	path string
-	ingest.Record
-}
-
-// openInputs finds every file before the first is read, so that a wrong path stores nothing. Folders are walked, hidden
-// files in them left alone.
-func openInputs(paths []string, stdin io.Reader) (inputs, error) {
-	in := inputs{stdin: stdin}
-	unknown := false
-	for _, path := range paths {
-		if path == "-" {
-			in.paths, unknown = append(in.paths, path), true
-			continue
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return in, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
-		}
-		if !info.IsDir() {
-			in.paths, in.size = append(in.paths, path), in.size+int(info.Size())
-			continue
-		}
-		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if strings.HasPrefix(d.Name(), ".") && p != path {
-				if d.IsDir() {
-					return filepath.SkipDir
-				}
-				return nil
-			}
-			info, err := os.Stat(p) // follows a link to a file
-			if err != nil {
-				return err
-			}
-			if info.Mode().IsRegular() {
-				in.paths, in.size = append(in.paths, p), in.size+int(info.Size())
-			}
-			return nil
-		})
-		if err != nil {
-			return in, err
-		}
-	}
-	if unknown || in.size == 0 {
-		in.size = -1
-	}
-	return in, nil
-}
-
-// produce reads every file and hands over its records until ctx ends.
-func (in inputs) produce(ctx context.Context, opts ingest.Options, bar *progressbar.ProgressBar, out chan<- record) {
-	for _, path := range in.paths {
-		for r := range in.read(path, opts, bar) {
-			select {
-			case out <- record{path, r}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-func (in inputs) read(path string, opts ingest.Options, bar *progressbar.ProgressBar) func(func(ingest.Record) bool) {
-	return func(yield func(ingest.Record) bool) {
-		r := in.stdin
-		if path != "-" {
-			f, err := os.Open(path)
-			if err != nil {
-				yield(ingest.Record{Err: errors.Unwrap(err)})
-				return
-			}
-			defer f.Close() // only read
-			r = f
-		}
-		ingest.Read(path, io.TeeReader(r, barWriter{bar}), opts)(yield)
-	}
-}
-
-// barWriter counts bytes; a bar that cannot be drawn is no failure of the import.
-type barWriter struct{ bar *progressbar.ProgressBar }
-
-func (w barWriter) Write(b []byte) (int, error) {
-	_ = w.bar.Add(len(b))
-	return len(b), nil
 }
