@@ -1,0 +1,11 @@
+package poll
+
+import "zonewire/ingest"
+
+// ReadFeedsBy replaces the reader of feeds.
+func (p *Poller) ReadFeedsBy(read func([]byte, ingest.Options) (ingest.FeedDoc, error)) {
+	p.readers.feed = read
+}
+
+// ReadPagesBy replaces the reader of article pages.
+func (p *Poller) ReadPagesBy(read func([]byte, ingest.Options) ingest.Record) { p.readers.page = read }
