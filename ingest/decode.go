@@ -102,6 +102,7 @@ func decode(b []byte, said Charsets) Decoded {
 		return decodeUTF8(b, charsetUTF8)
 	}
 	var best Decoded
+	// try reports whether the matter is settled: hardly a character is lost.
 	try := func(by, label string) bool {
 		name, enc := lookup(label)
 		// Servers and templates say iso-8859-1 for want of a setting, and any bytes can be read as it.
@@ -112,7 +113,7 @@ func decode(b []byte, said Charsets) Decoded {
 		if best.By == "" || d.Replaced < best.Replaced {
 			best = d
 		}
-		return best.readable()
+		return best.readable() && !best.damaged()
 	}
 	if try("http", said.HTTP) {
 		return best
@@ -122,8 +123,12 @@ func decode(b []byte, said Charsets) Decoded {
 			return best
 		}
 	}
-	if try("detected", detect(b)) || try("default", said.Default) || try("default", charsetGB) {
+	// The default is for what says nothing: GB18030 can be made of nearly all bytes and would win over damaged Big5.
+	if try("detected", detect(b)) || best.By != "" && best.readable() {
 		return best
+	}
+	if !try("default", said.Default) {
+		try("default", charsetGB)
 	}
 	return best
 }
@@ -214,7 +219,7 @@ func lookup(label string) (string, encoding.Encoding) {
 	switch label {
 	case "":
 		return "", nil
-	case "cp936", "ms936", "windows-936", "gb-2312", "gb18030-2022", "gb_18030", "x-gb18030", "gb":
+	case "cp936", "ms936", "windows-936", "gb-2312", "gb-18030", "gb18030-2022", "gb_18030", "x-gb18030", "gb":
 		return charsetGB, simplifiedchinese.GB18030
 	}
 	enc, name := charset.Lookup(label)

@@ -18,6 +18,7 @@ type layout struct {
 	body   int // first line behind the labels
 	crumbs []string
 	labels map[string]string // field: value, of the lines of labels
+	anchor string            // the first line of labels
 	near   string            // the text after the title, where an unlabelled date may stand
 }
 
@@ -25,22 +26,30 @@ type layout struct {
 // before them and are otherwise ignored.
 var labelNames = map[string]string{
 	"发布时间": "published", "发布日期": "published", "发文日期": "published", "发文时间": "published", "发稿时间": "published",
-	"日期": "published", "时间": "published", "更新时间": "", "更新日期": "",
-	"来源": "source", "信息来源": "source", "文章来源": "source", "稿件来源": "source", "新闻来源": "source", "来源单位": "source",
+	"发表时间": "published", "发表日期": "published", "信息时间": "published", "公开日期": "published", "公开时间": "published",
+	"日期": "published", "时间": "published", "更新时间": "", "更新日期": "", "成文日期": "", "生成日期": "",
+	"来源": "source", "信息来源": "source", "文章来源": "source", "稿件来源": "source", "新闻来源": "source", "来源单位": "source", "稿源": "source",
+	"发布机构": "source", "发布单位": "source", "发文机关": "source", "发文单位": "source", "供稿单位": "source",
 	"作者": "author", "文章作者": "author", "撰稿": "author", "记者": "",
 	"发布开发区": "zone", "所属开发区": "zone",
-	"责任编辑": "", "责编": "", "编辑": "", "校对": "", "审核": "", "审核人": "", "供稿": "", "发布人": "", "录入": "",
+	"责任编辑": "", "责编": "", "编辑": "", "校对": "", "审核": "", "审核人": "", "供稿": "", "发布人": "", "录入": "", "摄影": "",
 	"浏览次数": "", "浏览量": "", "浏览": "", "点击数": "", "点击量": "", "点击": "", "点击次数": "", "阅读": "", "阅读次数": "", "阅读量": "", "访问量": "", "访问次数": "",
 	"字号": "", "字体": "", "字体大小": "", "分享到": "", "分享": "", "分类": "", "栏目": "", "关键词": "", "关键字": "",
+	"索引号": "", "主题分类": "", "文号": "", "发文字号": "", "有效性": "",
 }
 
 const space = `[\s\p{Z}\x{200b}\x{feff}]*`
 
 var (
-	labelAt  = regexp.MustCompile(`(?:^|[\s\p{Z}|｜【\[（(〔>》」\d])` + `(` + labelAlternatives() + `)` + space + `(?:[:：]|】|\])` + space)
+	labelAt  = regexp.MustCompile(`(?:^|[\s\p{Z}|｜【\[（(〔>》」\d])` + `(` + labelAlternatives(func(string) bool { return true }) + `)` + space + `(?:[:：]|】|\])` + space)
 	valueEnd = regexp.MustCompile(`[\s\p{Z}]{2,}|[\x{a0}\x{3000}|｜【\[]`)
-	// A date label without a colon, as its own tag often leaves it.
-	bareDate = regexp.MustCompile(`^(?:发布时间|发布日期|发文日期|日期|时间)[\s\p{Z}]+(\d{4}\D.*)$`)
+	// A label in a cell of its own has no colon. Short words may be a heading or text there, but for these.
+	cellLabel = regexp.MustCompile(`(^|[\s\p{Z}]{2})(` + labelAlternatives(func(name string) bool {
+		return utf8.RuneCountInString(name) >= 4 || name == "来源" || name == "文号" || name == "索引号" || name == "关键词"
+	}) + `)[\s\p{Z}]{2}`)
+	// A date label without a colon, as its own tag often leaves it, and the source behind that.
+	bareSource = regexp.MustCompile(`(\d[\s\p{Z}]+)(?:信息|文章)?来源[\s\p{Z}]+(\S{2,30})`)
+	bareDate   = regexp.MustCompile(`^(?:发布时间|发布日期|发文日期|日期|时间)[\s\p{Z}]+(\d{4}\D.*)$`)
 
 	crumbStart = regexp.MustCompile(`^[\s\p{Z}]*(?:您?(?:现在|当前|目前)?的?(?:所在)?(?:位置|栏目)|首页|网站首页|主页)`)
 	crumbSplit = regexp.MustCompile(`\s*(?:[>＞»›→]|>>|::|/|\\)+\s*`)
@@ -48,10 +57,12 @@ var (
 )
 
 // labelAlternatives is the longest label first, each with spaces allowed inside: 来　　源.
-func labelAlternatives() string {
+func labelAlternatives(among func(string) bool) string {
 	names := make([]string, 0, len(labelNames))
 	for n := range labelNames {
-		names = append(names, n)
+		if among(n) {
+			names = append(names, n)
+		}
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		if len(a) != len(b) {
@@ -75,8 +86,9 @@ func scanLabels(l string) map[string]string {
 		return nil
 	}
 	if m := bareDate.FindStringSubmatch(l); m != nil {
-		l = "时间:" + m[1]
+		l = "时间:" + bareSource.ReplaceAllString(m[1], "$1来源:$2")
 	}
+	l = cellLabel.ReplaceAllString(l, "$1$2:")
 	type found struct {
 		field      string
 		start, end int
@@ -176,7 +188,7 @@ func findLayout(lines []string) layout {
 			}
 		}
 		if anchor < 0 {
-			anchor = i
+			anchor, l.anchor = i, s
 		}
 		l.body = i + 1
 	}
@@ -228,15 +240,15 @@ func titleLine(lines []string, labelled bool, from int) int {
 
 // fill gives the page what its lines tell.
 func (l layout) fill(p *portalPage) {
-	p.set(&p.fields.source, "source", l.labels["source"], "label")
-	p.set(&p.fields.author, "author", l.labels["author"], "label")
+	p.setName(&p.fields.source, "source", l.labels["source"], "label")
+	p.setName(&p.fields.author, "author", l.labels["author"], "label")
 	p.set(&p.fields.zone, "zone", l.labels["zone"], "label")
 	if n := len(l.crumbs); n > 0 {
 		for i, c := range l.crumbs {
 			switch {
 			case provinceNames()[c] != "" && i < n-1:
 				p.set(&p.fields.province, "province", c, "crumb")
-			case cityNames()[c] != "" && i < n-1,
+			case cityNames()[c] != "" && n > 1,
 				// section > city > kind of medium
 				n >= 3 && i == n-2 && mediaTypes.MatchString(l.crumbs[n-1]) && utf8.RuneCountInString(c) <= 8:
 				p.set(&p.fields.city, "city", c, "crumb")

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -60,6 +62,7 @@ func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, er
 	if err != nil {
 		return a, nil, err
 	}
+	warnings = append(p.warnings, warnings...)
 	a.Charset, a.Replaced = text.Charset, text.Replaced
 	a.Layers = p.layers
 	a.Layers["charset"] = text.By
@@ -69,13 +72,31 @@ func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, er
 	if a.Suspect {
 		a.Layers["published"] = "received"
 	}
+	if a.Image != "" && a.Layers["image"] == "" {
+		a.Layers["image"] = "content"
+	}
 	return a, warnings, nil
 }
 
 // portalPage is what was found in a page, and where.
 type portalPage struct {
-	fields fields
-	layers map[string]string
+	fields   fields
+	layers   map[string]string
+	warnings []string
+}
+
+func (p *portalPage) warn(format string, args ...any) {
+	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
+}
+
+// layer notes where a field was found first.
+func (p *portalPage) layer(name, layer string) {
+	if p.layers == nil {
+		p.layers = map[string]string{}
+	}
+	if p.layers[name] == "" {
+		p.layers[name] = layer
+	}
 }
 
 // set fills a field that is still empty.
@@ -84,10 +105,17 @@ func (p *portalPage) set(to *string, name, value, layer string) {
 		return
 	}
 	*to = trimSpace(value)
-	if p.layers == nil {
-		p.layers = map[string]string{}
+	p.layer(name, layer)
+}
+
+// nobody is what templates print where they know no source or author.
+var nobody = regexp.MustCompile(`^(?:未知|不详|佚名|无|本站|本网|本网站|本站原创|原创|admin|administrator|(?:系统|超级|网站)?管理员)$`)
+
+// setName fills a source or an author that is still empty.
+func (p *portalPage) setName(to *string, name, value, layer string) {
+	if !nobody.MatchString(squeeze(value)) {
+		p.set(to, name, value, layer)
 	}
-	p.layers[name] = layer
 }
 
 // setDate takes a date if there is none yet and this one can be; with a zero now it takes any text, so that the reader
@@ -114,12 +142,14 @@ func readText(text string, opts Options) portalPage {
 	l := findLayout(lines)
 	l.fill(&p)
 	p.setDate("label", l.labels["published"], opts.Now)
+	p.setDate("list", opts.Listed.Date, opts.Now)
 	p.setDate("near", l.labels["lead"], opts.Now)
 	p.setDate("near", fullDate.FindString(fold(l.near)), opts.Now)
 	p.setDate("label", first(l.labels["published"], l.labels["lead"]), time.Time{})
 	if l.title >= 0 {
 		p.set(&p.fields.title, "title", lines[l.title], "layout")
 	}
+	p.set(&p.fields.title, "title", opts.Listed.Title, "list")
 	p.set(&p.fields.html, "content", paragraphsOf(bodyLines(lines[l.body:], p.fields.title)), "layout")
 	return p
 }

@@ -25,38 +25,69 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var now = time.Date(2025, 1, 15, 10, 0, 0, 0, zonewire.Shanghai)
 
-// TestPages reads every testdata/page/<case>/page.html or page.txt and compares with want.json. A new case is a folder.
+// TestPages reads every testdata/page/<case>/page.html or page.txt, and those of testdata/encoding, and compares with
+// want.json. A new case is a folder. Beside the page may lie what a source would tell: url, header (the charset of HTTP),
+// charset (the source's), selectors.json and listed.json.
 func TestPages(t *testing.T) {
-	cases, err := filepath.Glob("testdata/page/*/page.*")
-	if err != nil || len(cases) == 0 {
-		t.Fatalf("no cases: %v", err)
+	for _, kind := range []string{"page", "encoding"} {
+		for _, file := range fixtures(t, "testdata/"+kind+"/*/page.*") {
+			t.Run(kind+"/"+filepath.Base(filepath.Dir(file)), func(t *testing.T) {
+				b, opts := fixture(t, file)
+				golden(t, file, pageJSON(t, ingest.ReadPage(b, opts)))
+			})
+		}
 	}
-	for _, file := range cases {
-		dir := filepath.Dir(file)
-		t.Run(filepath.Base(dir), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
+}
+
+func fixtures(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases like %s: %v", pattern, err)
+	}
+	return files
+}
+
+// fixture is a page as served, and what its source told.
+func fixture(t testing.TB, file string) ([]byte, ingest.Options) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(filepath.Dir(file), name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	opts := ingest.Options{Now: now, URL: beside("url"), HTTPCharset: beside("header"), Charset: beside("charset")}
+	for name, v := range map[string]any{"selectors.json": &opts.Selectors, "listed.json": &opts.Listed} {
+		if s := beside(name); s != "" {
+			if err := json.Unmarshal([]byte(s), v); err != nil {
+				t.Fatalf("%s of %s: %v", name, file, err)
 			}
-			opts := ingest.Options{Now: now, Format: ingest.Pages}
-			if u, err := os.ReadFile(filepath.Join(dir, "url")); err == nil {
-				opts.URL = strings.TrimSpace(string(u))
-			}
-			got := pageJSON(t, one(t, ingest.Read(file, bytes.NewReader(b), opts)))
-			golden := filepath.Join(dir, "want.json")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", file, diff)
-			}
-		})
+		}
+	}
+	return b, opts
+}
+
+// golden compares with the want.json beside a fixture.
+func golden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	name := filepath.Join(filepath.Dir(file), "want.json")
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
 
@@ -83,22 +114,28 @@ func pageJSON(t *testing.T, rec ingest.Record) []byte {
 		Attachments []zonewire.Attachment `json:"attachments,omitempty"`
 		Layers      map[string]string     `json:"layers,omitempty"`
 		Charset     string                `json:"charset,omitempty"`
+		Replaced    int                   `json:"replaced,omitempty"`
 		Warnings    []string              `json:"warnings,omitempty"`
 	}
 	a := rec.Article
 	w := want{Title: a.Title, Precision: a.Precision, Suspect: a.Suspect, Source: a.Source, Author: a.Author, Zone: a.ZoneRaw,
 		City: a.City, Category: a.Category, Language: a.Language, URL: a.URL, Canon: a.URLCanon, Image: a.Image, Summary: a.Summary,
-		Content: strings.Split(a.ContentHTML, "\n"), Attachments: a.Attachments, Layers: a.Layers, Charset: a.Charset, Warnings: rec.Warnings}
+		Content: strings.Split(a.ContentHTML, "\n"), Attachments: a.Attachments, Layers: a.Layers, Charset: a.Charset, Replaced: a.Replaced, Warnings: rec.Warnings}
 	if rec.Err != nil {
 		w = want{Error: rec.Err.Error()}
 	} else {
 		w.Published = a.Published.Format(time.RFC3339)
 	}
+	return readableJSON(t, w)
+}
+
+func readableJSON(t *testing.T, v any) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(w); err != nil {
+	if err := enc.Encode(v); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()

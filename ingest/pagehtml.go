@@ -4,68 +4,82 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
-	"codeberg.org/readeck/go-readability/v2"
 	"github.com/PuerkitoBio/goquery"
 	"golang.org/x/net/html"
 
 	"zonewire"
 )
 
-// bodyMarkers are the elements that content systems put round a body. A new system is one more selector here, and a
-// page in testdata.
-var bodyMarkers = []string{
-	"#zoom", "#zoomcon", // Hanweb, Guangdong
-	".TRS_Editor", ".trs_editor_view", ".trs_paper_default", // TRS WCM
-	"[id^=vsb_content]", ".v_news_content", // VSB
-	"ucapcontent", "#UCAP-CONTENT", ".pages_content", // ucap, gov.cn
-	"#js_content", // WeChat, which hides it by a style until its script has run
-	"[itemprop=articleBody]", ".article-content", ".article_content", "#article_content", ".art_con", ".xxgk_content",
-}
-
-// enoughText is the number of Han characters and Latin words under which a body that was only guessed is not believed:
-// on short pages the guess is the whole page with its menus.
-const enoughText = 50
-
 // htmlPage is a page while it is read.
 type htmlPage struct {
 	portalPage
-	doc  *goquery.Document
-	meta map[string]string // by small name or property; the first that is not empty
-	base *url.URL
-	opts Options
+	doc       *goquery.Document
+	meta      map[string]string // by small name or property; the first that is not empty
+	comments  map[string]commented
+	selectors matchers
+	lines     []string
+	layout    layout
+	base      *url.URL
+	opts      Options
 }
 
 func readHTML(text string, opts Options) (portalPage, error) {
-	doc, err := goquery.NewDocumentFromReader(strings.NewReader(zonewire.CleanText(text)))
+	selectors, err := compile(opts.Selectors)
 	if err != nil {
-		return portalPage{}, zonewire.Invalidf("the page cannot be parsed: %v", err)
-	}
-	p := &htmlPage{doc: doc, opts: opts, meta: metaTags(doc)}
-	p.address()
-	lines := textLines(nodeText(firstNode(doc.Find("body"))))
-	l := findLayout(lines)
-	p.title(lines, l)
-	p.published(text, l)
-	p.set(&p.fields.source, "source", p.meta["contentsource"], "meta")
-	l.fill(&p.portalPage)
-	p.set(&p.fields.source, "source", doc.Find("#js_name").First().Text(), "layout")
-	p.set(&p.fields.source, "source", p.meta["sitename"], "meta")
-	p.set(&p.fields.source, "source", p.meta["og:site_name"], "og")
-	p.set(&p.fields.author, "author", p.meta["author"], "meta")
-	p.set(&p.fields.category, "category", p.meta["columnname"], "meta")
-	if err := p.body(lines, l); err != nil {
 		return portalPage{}, err
 	}
+	doc, err := parseDocument(text)
+	if err != nil {
+		return portalPage{}, err
+	}
+	if err := refusal(doc); err != nil {
+		return portalPage{}, err
+	}
+	p := &htmlPage{doc: doc, opts: opts, selectors: selectors, meta: metaTags(doc), comments: commentFields(doc)}
+	p.address()
+	p.lines = textLines(nodeText(firstNode(doc.Find("body"))))
+	p.layout = findLayout(p.lines)
+	p.title()
+	p.published(text)
+	p.names()
+	p.pictures()
+	if err := p.body(); err != nil {
+		return portalPage{}, err
+	}
+	p.files()
 	// Templates that were never translated say lang="en" over Chinese text.
 	lang, _ := doc.Find("html").Attr("lang")
 	if tag := languageTag(lang); tag != "" && (strings.HasPrefix(tag, "zh") || han(p.fields.html) < enoughText) {
 		p.set(&p.fields.language, "language", tag, "meta")
 	}
 	return p.portalPage, nil
+}
+
+func parseDocument(text string) (*goquery.Document, error) {
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(zonewire.CleanText(text)))
+	if err != nil {
+		return nil, zonewire.Invalidf("the page cannot be parsed: %v", err)
+	}
+	return doc, nil
+}
+
+// documentBase is what the document's links resolve against, given its own address, which may be nil.
+func documentBase(doc *goquery.Document, own *url.URL) *url.URL {
+	href, ok := doc.Find("base[href]").Attr("href")
+	if !ok {
+		return own
+	}
+	abs, ok := resolveURL(own, href)
+	if !ok {
+		return own
+	}
+	base, _ := parseURL(abs)
+	return base
 }
 
 // firstNode is the first node of a selection, or nil: a frameset has no body.
@@ -88,6 +102,11 @@ func metaTags(doc *goquery.Document) map[string]string {
 		}
 	})
 	return meta
+}
+
+// squeezed is all text of the page, squeezed.
+func (p *htmlPage) squeezed() string {
+	return squeeze(strings.Join(p.lines, ""))
 }
 
 // address finds the page's own address, and the one that its links resolve against. A canonical link to the front
@@ -113,20 +132,34 @@ func (p *htmlPage) address() {
 			p.base, _ = parseURL(abs)
 		}
 	}
-	if href, ok := p.doc.Find("base[href]").Attr("href"); ok {
-		if abs, ok := resolveURL(p.base, href); ok {
-			p.base, _ = parseURL(abs)
-		}
-	}
+	p.base = documentBase(p.doc, p.base)
 }
 
-func (p *htmlPage) title(lines []string, l layout) {
-	whole := oneLine(p.doc.Find("head title").First().Text())
+// selected is what the source's selector of a field gives. A field that every article has and that the selector does
+// not find is told to the operator: the portal's template has changed.
+func (p *htmlPage) selected(name, field string) string {
+	v := p.selectors.text(p.doc, name, field)
+	if _, given := p.selectors[name]; given && v == "" && (name == "title" || name == "date") {
+		p.warn("%s-selector matches nothing in the page", name)
+	}
+	return v
+}
+
+func (p *htmlPage) title() {
+	whole := oneLine(commentTag.ReplaceAllString(p.doc.Find("head title").First().Text(), ""))
+	listed := p.opts.Listed.Title
+	if isCut(listed) {
+		listed = ""
+	}
+	p.set(&p.fields.title, "title", p.selected("title", "title"), "selector")
 	p.set(&p.fields.title, "title", p.meta["articletitle"], "meta")
+	p.set(&p.fields.title, "title", p.comments["title"].text, "comment")
 	p.set(&p.fields.title, "title", oneLine(p.doc.Find("#activity-name").First().Text()), "heading")
-	// A heading that begins the window's title is the article's. One that is elsewhere in it may be the portal's name.
+	// A heading that is what the list says, or that begins the window's title, is the article's. One that is elsewhere in
+	// the window's title may be the portal's name.
 	p.doc.Find("h1, h2, h3").EachWithBreak(func(_ int, s *goquery.Selection) bool {
-		if t := oneLine(s.Text()); han(t)+len(strings.Fields(t)) > 3 && strings.HasPrefix(squeeze(whole), squeeze(t)) {
+		t := oneLine(s.Text())
+		if han(t)+len(strings.Fields(t)) > 3 && (squeeze(t) == squeeze(listed) || strings.HasPrefix(squeeze(whole), squeeze(t))) {
 			p.set(&p.fields.title, "title", t, "heading")
 		}
 		return p.fields.title == ""
@@ -134,26 +167,57 @@ func (p *htmlPage) title(lines []string, l layout) {
 	if h := p.doc.Find("h1"); h.Length() == 1 && !strings.HasSuffix(squeeze(whole), squeeze(h.Text())) {
 		p.set(&p.fields.title, "title", oneLine(h.Text()), "heading")
 	}
-	if l.title >= 0 {
-		p.set(&p.fields.title, "title", lines[l.title], "layout")
+	if listed != "" && slices.ContainsFunc(p.lines, func(l string) bool { return len(l) < 2*len(listed) && squeeze(l) == squeeze(listed) }) {
+		p.set(&p.fields.title, "title", listed, "list")
+	}
+	// Above a line of labels stands the title. Without labels the line is a guess, and the last.
+	guess := ""
+	if l := p.layout; l.title >= 0 {
+		guess = p.lines[l.title]
+		if l.anchor != "" {
+			p.set(&p.fields.title, "title", guess, "layout")
+		}
 	}
 	p.set(&p.fields.title, "title", p.meta["og:title"], "og")
+	if listed != "" && strings.Contains(squeeze(whole), squeeze(listed)) {
+		p.set(&p.fields.title, "title", listed, "list")
+	}
 	p.set(&p.fields.title, "title", p.windowTitle(whole), "title")
+	p.set(&p.fields.title, "title", p.opts.Listed.Title, "list")
+	p.set(&p.fields.title, "title", guess, "layout")
 }
+
+var (
+	commentTag = regexp.MustCompile(`<!--.*?-->`) // in a title it is text
+	// What portals put behind the title, told by how it ends.
+	siteSuffix = regexp.MustCompile(`^(.*\S)\s*[-—–|_]+\s*[^-—–|_]{2,30}?(?:网|网站|门户|平台|政府|管委会|委员会|开发区|高新区|新区|园区|保税区|频道|中心|在线|新闻|动态|要闻|信息|公告|资讯|首页)$`)
+)
 
 // windowTitle takes the names of the column and of the site off the window's title.
 func (p *htmlPage) windowTitle(s string) string {
 	const separators = "-_|—–·> "
 	for range 3 {
 		for _, name := range []string{p.meta["sitename"], p.meta["columnname"], p.meta["og:site_name"]} {
-			if cut := strings.TrimSuffix(s, name); name != "" && cut != s && strings.TrimRight(cut, separators) != cut {
+			if name == "" {
+				continue
+			}
+			if cut := strings.TrimSuffix(s, name); cut != s && strings.TrimRight(cut, separators) != cut {
 				s = strings.TrimRight(cut, separators)
+			}
+			if cut := strings.TrimPrefix(s, name); cut != s && strings.TrimLeft(cut, separators) != cut {
+				s = strings.TrimLeft(cut, separators)
 			}
 		}
 	}
+	enough := func(head string) bool { return han(head)+len(strings.Fields(head)) > 5 }
 	for _, sep := range []string{"_", "|", " - ", " – "} {
-		if head, _, ok := strings.Cut(s, sep); ok && han(head)+len(strings.Fields(head)) > 5 {
+		if head, _, ok := strings.Cut(s, sep); ok && enough(head) {
 			s = head
+		}
+	}
+	for range 3 {
+		if m := siteSuffix.FindStringSubmatch(s); m != nil && enough(m[1]) {
+			s = m[1]
 		}
 	}
 	return s
@@ -162,9 +226,12 @@ func (p *htmlPage) windowTitle(s string) string {
 // weChatTime is where WeChat keeps the moment of publication; what it shows may be "yesterday".
 var weChatTime = regexp.MustCompile(`\bct\s*=\s*["'](\d{10})["']`)
 
-func (p *htmlPage) published(text string, l layout) {
-	now := p.opts.Now
+func (p *htmlPage) published(text string) {
+	now, l := p.opts.Now, p.layout
+	selected := p.selected("date", "published")
+	p.setDate("selector", selected, now)
 	p.setDate("meta", p.meta["pubdate"], now)
+	p.setDate("comment", p.comments["published"].text, now)
 	if p.doc.Find("#js_content").Length() > 0 {
 		if m := weChatTime.FindStringSubmatch(text); m != nil {
 			p.setDate("script", m[1], now)
@@ -176,9 +243,10 @@ func (p *htmlPage) published(text string, l layout) {
 	if d, ok := urlDate(p.fields.url, now); ok {
 		p.setDate("url", d.t.Format("2006-01-02"), now)
 	}
+	p.setDate("list", p.opts.Listed.Date, now)
 	p.setDate("near", l.labels["lead"], now)
 	p.setDate("near", fullDate.FindString(fold(l.near)), now)
-	p.setDate("label", first(p.meta["pubdate"], l.labels["published"]), time.Time{})
+	p.setDate("label", first(selected, p.meta["pubdate"], l.labels["published"]), time.Time{})
 }
 
 // linkedDate is the datePublished of the page's JSON-LD.
@@ -216,153 +284,23 @@ func findString(v any, key string, depth int) string {
 	return ""
 }
 
-// body finds the text: a known marker, else what readability takes for it, else the lines between labels and chrome.
-func (p *htmlPage) body(lines []string, l layout) error {
-	for _, marker := range bodyMarkers {
-		n := firstNode(p.doc.Find(marker))
-		if n == nil {
-			continue
-		}
-		p.files(n)
-		if body, err := p.clean(n); err != nil {
-			return err
-		} else if hasContent(body) {
-			p.set(&p.fields.html, "content", body, "marker")
-			return nil
-		}
-	}
-	article, err := readability.FromDocument(p.doc.Get(0), p.base)
-	if err == nil && article.Node != nil {
-		body, err := p.clean(article.Node)
-		if err != nil {
-			return err
-		}
-		if han(PlainText(body))+len(strings.Fields(PlainText(body))) >= enoughText {
-			p.files(article.Node)
-			p.set(&p.fields.html, "content", body, "readability")
-			return nil
-		}
-	}
-	if l.title >= 0 && len(l.labels) > 0 {
-		p.set(&p.fields.html, "content", paragraphsOf(bodyLines(lines[l.body:], p.fields.title)), "layout")
-	}
-	return nil
-}
-
-// clean takes the chrome out of a body and cleans what is left. It changes the tree.
-func (p *htmlPage) clean(n *html.Node) (string, error) {
-	s := stripper{title: squeeze(p.fields.title)}
-	s.walk(n)
-	raw, err := inner(n)
-	if err != nil {
-		return "", err
-	}
-	out, err := cleanHTML(raw, p.base)
-	if err != nil {
-		return "", zonewire.Invalidf("the body of the page cannot be used: %v", err)
-	}
-	return out, nil
-}
-
-// files makes attachments of the links to documents in the body.
-func (p *htmlPage) files(n *html.Node) {
-	goquery.NewDocumentFromNode(n).Find("a[href]").Each(func(_ int, s *goquery.Selection) {
-		abs, ok := resolveURL(p.base, s.AttrOr("href", ""))
-		kind := fileTypes[fileExt(abs)]
-		if !ok || kind == "" || len(p.fields.attachments) == maxAttachments {
-			return
-		}
-		for _, f := range p.fields.attachments {
-			if f.URL == abs {
-				return
-			}
-		}
-		p.fields.attachments = append(p.fields.attachments, zonewire.Attachment{URL: abs, Name: oneLine(s.Text()), Type: kind})
-	})
-}
-
-// stripper takes out of a body the lines that are none of the article's. A line is a run of inline nodes between two
-// block boundaries or line breaks, whatever elements it is made of.
-type stripper struct {
-	title   string
-	started bool // text of the article has been seen
-	ended   bool // and its end
-}
-
-func (s *stripper) walk(parent *html.Node) {
-	var run []*html.Node
-	flush := func() {
-		if len(run) > 0 && s.strips(run) {
-			for _, n := range run {
-				parent.RemoveChild(n)
-			}
-		}
-		run = nil
-	}
-	for n := parent.FirstChild; n != nil; {
-		next := n.NextSibling
-		switch {
-		case n.Type == html.ElementNode && n.Data == "br":
-			flush()
-			if s.ended {
-				parent.RemoveChild(n)
-			}
-		case breaksLine(n):
-			flush()
-			s.walk(n)
-		default:
-			run = append(run, n)
-		}
-		n = next
-	}
-	flush()
-}
-
-// strips judges one line.
-func (s *stripper) strips(run []*html.Node) bool {
-	var text strings.Builder
-	image := false
-	for _, n := range run {
-		writeText(&text, n)
-		for d := range n.Descendants() {
-			image = image || d.Data == "img"
-		}
-		image = image || n.Data == "img"
-	}
-	l := trimSpace(text.String())
-	switch {
-	case s.ended:
-		return true
-	case l == "":
-		return false
-	case isEnding(l):
-		s.ended = s.started
-		return true
-	case isChrome(l):
-		return !image
-	case s.started:
-		return false
-	case squeeze(l) == s.title, breadcrumb(l) != nil, scanLabels(l) != nil:
-		return true
-	}
-	s.started = true
-	return false
-}
-
-// breaksLine reports whether n is a block, or holds one or a line break.
-func breaksLine(n *html.Node) bool {
-	if n.Type != html.ElementNode {
-		return false
-	}
-	if blockElements[n.Data] {
-		return true
-	}
-	for d := range n.Descendants() {
-		if d.Type == html.ElementNode && blockElements[d.Data] {
-			return true
-		}
-	}
-	return false
+// names finds who tells the story, and of which place and column it is.
+func (p *htmlPage) names() {
+	f := &p.fields
+	p.set(&f.source, "source", p.selected("source", "source"), "selector")
+	p.set(&f.author, "author", p.selected("author", "author"), "selector")
+	p.set(&f.zone, "zone", p.selected("zone", "zone"), "selector")
+	p.set(&f.city, "city", p.selected("city", ""), "selector")
+	p.set(&f.category, "category", p.selected("category", ""), "selector")
+	p.setName(&f.source, "source", p.meta["contentsource"], "meta")
+	p.setName(&f.source, "source", unlabelled(p.comments["source"].text, "source"), "comment")
+	p.setName(&f.author, "author", unlabelled(p.comments["author"].text, "author"), "comment")
+	p.layout.fill(&p.portalPage)
+	p.set(&f.source, "source", p.doc.Find("#js_name").First().Text(), "layout")
+	p.set(&f.source, "source", p.meta["sitename"], "meta")
+	p.set(&f.source, "source", p.meta["og:site_name"], "og")
+	p.setName(&f.author, "author", p.meta["author"], "meta")
+	p.set(&f.category, "category", p.meta["columnname"], "meta")
 }
 
 // nodeText is the text of a page as it is seen: blocks on lines of their own, the cells of a row two spaces apart.
@@ -400,6 +338,21 @@ func writeText(out *strings.Builder, n *html.Node) {
 		writeText(out, c)
 	}
 	out.WriteString(edge)
+}
+
+// headText is the beginning of the text in n, at least limit bytes of it if there are so many: what is asked of many
+// nodes must not cost the whole page each time.
+func headText(n *html.Node, limit int) string {
+	var text strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode && !dropped[d.Parent.Data] {
+			text.WriteString(lineSpace.Replace(d.Data))
+		}
+		if text.Len() >= limit {
+			break
+		}
+	}
+	return text.String()
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
