@@ -191,24 +191,32 @@ func (db *DB) putArticles(ctx context.Context, q querier, act zonewire.Act, push
 	if err != nil {
 		return nil, err
 	}
+	known, err := askKnown(ctx, q, as)
+	if err != nil {
+		return nil, err
+	}
 	stored := make([]zonewire.Stored, len(as))
 	for i, a := range as {
 		if a.ZoneID == 0 {
 			a.ZoneID, _ = match(a.ZoneRaw, a.Province, a.City)
 		}
-		if stored[i], err = putArticle(ctx, q, seq, act, push, a); err != nil {
+		if stored[i], err = putArticle(ctx, q, seq, act, push, known, a); err != nil {
 			return nil, fmt.Errorf("article %q: %w", a.Title, err)
 		}
+		known.add(a)
 	}
 	return stored, seq.save(ctx, q)
 }
 
-func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, push zonewire.Push, a zonewire.Article) (zonewire.Stored, error) {
+func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, push zonewire.Push, known *known, a zonewire.Article) (zonewire.Stored, error) {
 	if a.Title == "" {
 		return zonewire.Stored{}, zonewire.Invalidf("title is missing")
 	}
 	may := func(zone int64) bool { return len(push.Only) == 0 || slices.Contains(push.Only, zone) }
-	id, err := findArticle(ctx, q, a)
+	id, err := int64(0), error(zonewire.ErrNotFound)
+	if known.article(a) {
+		id, err = findArticle(ctx, q, a)
+	}
 	if errors.Is(err, zonewire.ErrNotFound) {
 		switch {
 		case !may(a.ZoneID):
@@ -216,7 +224,7 @@ func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act,
 		case push.IfChange != 0:
 			return zonewire.Stored{Result: zonewire.Stale}, nil
 		}
-		return insertArticle(ctx, q, seq, act, a)
+		return insertArticle(ctx, q, seq, act, known, a)
 	}
 	if err != nil {
 		return zonewire.Stored{}, err
@@ -240,13 +248,16 @@ func putArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act,
 	return mergeArticle(ctx, q, seq, act, old, a)
 }
 
-func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, a zonewire.Article) (zonewire.Stored, error) {
+func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Act, known *known, a zonewire.Article) (zonewire.Stored, error) {
 	if a.Received.IsZero() {
 		a.Received = act.At
 	}
-	dup, err := firstTelling(ctx, q, a)
-	if err != nil {
-		return zonewire.Stored{}, err
+	dup := int64(0)
+	if known.story(a) {
+		var err error
+		if dup, err = firstTelling(ctx, q, a); err != nil {
+			return zonewire.Stored{}, err
+		}
 	}
 	layers, err := layersText(a)
 	if err != nil {
