@@ -153,6 +153,7 @@ func judge(a answer, err error, now time.Time) verdict {
 	v := verdict{class: classOf(a.status)}
 	if v.class == busy {
 		v.retry = retryAfter(a.header, now)
+		v.slower = a.status == http.StatusTooManyRequests && v.retry == 0
 	}
 	switch {
 	case a.status == http.StatusNotModified && !a.conditional:

@@ -29,6 +29,7 @@ type verdict struct {
 	class  class
 	reason string        // one line for people, with the remedy; empty if usable
 	retry  time.Duration // how long it asks to be left alone; 0 if it does not
+	slower bool          // it asks for that, and does not say by how much
 	closed bool          // nothing was asked: it may not be
 }
 
@@ -117,7 +118,7 @@ func next(t timing) time.Time {
 		base = day // a backup of the hub's pushes; a blocked source opens up as seldom as anybody looks at it
 	}
 	slower := m.Errors
-	if t.verdict.class == busy && t.verdict.retry == 0 {
+	if t.verdict.slower {
 		slower++
 	}
 	base = min(base<<min(slower, 6), day)
@@ -135,8 +136,7 @@ func next(t timing) time.Time {
 		at = earliest.Add(late(base / 10))
 	}
 	if open := outsideSkips(hints, at); !open.Equal(at) {
-		// Not for longer than a hint may put us off, unless the rest does.
-		at = latest(at, earlier(open.Add(late(10*time.Minute)), t.now.Add(maxHint)))
+		at = earlier(open.Add(late(10*time.Minute)), at.Add(maxHint))
 	}
 	if s.Kind == zonewire.PageSource {
 		at = outsideNight(at, late(time.Hour).Hours())

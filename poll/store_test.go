@@ -243,7 +243,7 @@ func (m *memStore) FinishPoll(ctx context.Context, act zonewire.Act, v zonewire.
 func (m *memStore) put(act zonewire.Act, id int64, p zonewire.Poll) (stored []zonewire.Stored) {
 	for _, a := range p.Articles {
 		a.SourceID, a.Received = id, act.At
-		key := fmt.Sprint(a.ExternalID, " ", a.URLCanon, " ", a.TitleKey)
+		key := fmt.Sprint(id, " ", a.ExternalID, " ", a.URLCanon, " ", a.TitleKey)
 		if n, ok := m.known[key]; ok {
 			stored = append(stored, zonewire.Stored{ID: int64(n), Result: zonewire.Unchanged})
 			continue
