@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/ingest"
 )
 
@@ -18,41 +19,9 @@ func newArticle(a *app) *cobra.Command {
 		newArticleImport(a), newArticleLs(a), newArticleShow(a), newArticleEdit(a), newArticleWithdraw(a))
 }
 
-// articleView is an article as -o json prints it.
-type articleView struct {
-	ID            int64   `json:"id"`
-	Zone          string  `json:"zone"`
-	ZoneRaw       string  `json:"zone_raw"`
-	ExternalID    string  `json:"external_id"`
-	URL           string  `json:"url"`
-	Title         string  `json:"title"`
-	Summary       string  `json:"summary"`
-	ContentHTML   string  `json:"content_html"`
-	Source        string  `json:"source"`
-	Author        string  `json:"author"`
-	City          string  `json:"city"`
-	Category      string  `json:"category"`
-	Language      string  `json:"language"`
-	Published     string  `json:"published"` // in the offset that the publisher gave
-	DatePrecision string  `json:"date_precision"`
-	Updated       string  `json:"updated"`
-	Received      string  `json:"received"`
-	Withdrawn     *string `json:"withdrawn"`
-}
-
-func viewArticle(a zonewire.Article) articleView {
-	updated := a.Updated
-	if updated.IsZero() {
-		updated = a.Received
-	}
-	return articleView{a.ID, a.Zone, a.ZoneRaw, a.ExternalID, a.URL, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author,
-		a.City, a.Category, a.Language, a.Published.Format(time.RFC3339), string(a.Precision), stamp(updated),
-		stamp(a.Received), stampOrNull(a.Withdrawn)}
-}
-
 var articleHead = []string{"ID", "ZONE", "PUBLISHED", "TITLE", "SOURCE"}
 
-func articleRow(v articleView) []string {
+func articleRow(v api.Article) []string {
 	zone, published, title := v.Zone, v.Published, clip(v.Title, 60)
 	if zone == "" {
 		zone = "? " + v.ZoneRaw
@@ -95,7 +64,7 @@ func newArticleLs(a *app) *cobra.Command {
 					}
 					q.ZoneID = z.ID
 				}
-				var views []articleView
+				var views []api.Article
 				var rows [][]string
 				for {
 					const page = 500
@@ -108,7 +77,7 @@ func newArticleLs(a *app) *cobra.Command {
 						return err
 					}
 					for _, art := range articles {
-						v := viewArticle(art)
+						v := api.ViewArticle(art)
 						views, rows = append(views, v), append(rows, articleRow(v))
 						q.Before = art.Change
 					}
@@ -174,7 +143,7 @@ type revisionView struct {
 }
 
 func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revisions []zonewire.Revision, history bool) error {
-	v := viewArticle(art)
+	v := api.ViewArticle(art)
 	withdrawn := ""
 	if v.Withdrawn != nil {
 		withdrawn = strings.TrimSpace(*v.Withdrawn + " " + art.Reason)
@@ -212,7 +181,7 @@ func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revis
 		earlier = append(earlier, revisionView{stamp(r.Replaced), r.Title, r.Summary, r.ContentHTML})
 	}
 	return a.out.record(struct {
-		articleView
+		api.Article
 		Revisions []revisionView `json:"revisions"`
 	}{v, earlier}, fields...)
 }
@@ -294,7 +263,7 @@ func newArticleEdit(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.out.say(viewArticle(art), "changed article %d, %s", art.ID, art.Title)
+				return a.out.say(api.ViewArticle(art), "changed article %d, %s", art.ID, art.Title)
 			})
 		},
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/digest"
 	"zonewire/internal/address"
 	"zonewire/store"
@@ -26,14 +27,7 @@ func newDigest(a *app) *cobra.Command {
 
 // digestView is a digest as -o json prints it; counts sum to recipients.
 type digestView struct {
-	ID         int64          `json:"id"`
-	List       string         `json:"list"`
-	Slot       string         `json:"slot"`
-	State      string         `json:"state"`
-	Reason     string         `json:"reason,omitempty"`
-	Items      int            `json:"items"`
-	Recipients int            `json:"recipients"`
-	Counts     map[string]int `json:"counts"`
+	api.Digest
 	// Expired lists the first of those whose time ran out, only in digest show.
 	Expired []expiredView `json:"expired,omitempty"`
 }
@@ -48,12 +42,7 @@ type expiredView struct {
 
 const expiredShown = 20
 
-func viewDigest(d zonewire.Digest) digestView {
-	return digestView{
-		ID: d.ID, List: d.List, Slot: stamp(d.Slot), State: string(d.State), Reason: d.Reason, Items: d.Items,
-		Recipients: d.Recipients, Counts: viewCounts(d.Counts),
-	}
-}
+func viewDigest(d zonewire.Digest) digestView { return digestView{api.ViewDigest(d), nil} }
 
 func viewCounts(c zonewire.Counts) map[string]int {
 	m := make(map[string]int, len(c))

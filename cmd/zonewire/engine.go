@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/digest"
 	"zonewire/feed"
 	"zonewire/outbox"
@@ -129,6 +130,17 @@ func (e *engine) pages() http.Handler {
 		Now:      time.Now,
 		Log:      e.log,
 		Describe: describe,
+	})
+}
+
+// api is the handler of /api/.
+func (e *engine) api() http.Handler {
+	return api.New(e.db, api.Config{
+		BaseURL: e.site.BaseURL, Version: buildVersion(), QueryToken: e.cfg.API.QueryToken, Log: e.log,
+		Withdraw: func(ctx context.Context, act zonewire.Act, id int64, reason string) error {
+			_, err := e.db.WithdrawArticle(ctx, act, id, reason, false, e.planner)
+			return err
+		},
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/ingest"
 )
 
@@ -70,7 +71,7 @@ type importResult struct {
 	Unchanged int            `json:"unchanged"`
 	Rejected  int            `json:"rejected"`
 	Rejects   []importReject `json:"rejects"`
-	Articles  *[]articleView `json:"articles,omitempty"` // of a dry run
+	Articles  *[]api.Article `json:"articles,omitempty"` // of a dry run
 }
 
 type importReject struct {
@@ -106,7 +107,7 @@ func (a *app) importArticles(ctx context.Context, in inputs, opts ingest.Options
 	im.result.Rejects = []importReject{}
 	mode := mayCreate
 	if dryRun {
-		im.result.Articles = &[]articleView{}
+		im.result.Articles = &[]api.Article{}
 		if exists, err := databaseExists(a.cfg.DB); err == nil && !exists {
 			return im.run(ctx, in, opts) // a dry run makes no database
 		}
@@ -257,7 +258,7 @@ func (im *importer) store(ctx context.Context, batch []zonewire.Article) error {
 			if s.Result != zonewire.Added {
 				a.ID = s.ID
 			}
-			*im.result.Articles = append(*im.result.Articles, viewArticle(a))
+			*im.result.Articles = append(*im.result.Articles, api.ViewArticle(a))
 		}
 	}
 	if im.createZones && !im.dryRun {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/digest"
 )
 
@@ -22,40 +23,6 @@ the one before. Its schedule is a cron line of five fields (minute, hour, day of
 month, month, day of the week) on the wall clock of its time zone, or one of @hourly,
 @daily, @weekly, @monthly and @yearly.`
 	return cmd
-}
-
-// listView is a list as -o json prints it.
-type listView struct {
-	Slug        string                             `json:"slug"`
-	Title       string                             `json:"title"`
-	Schedule    string                             `json:"schedule"`
-	Timezone    string                             `json:"timezone"`
-	All         bool                               `json:"all"`
-	Province    string                             `json:"province"`
-	City        string                             `json:"city"`
-	Zones       []string                           `json:"zones"`
-	Category    string                             `json:"category"`
-	Keyword     string                             `json:"keyword"`
-	MaxItems    int                                `json:"max_items"`
-	MaxAge      string                             `json:"max_age"`
-	Locale      string                             `json:"locale"`
-	CatchUp     string                             `json:"catch_up"`
-	From        string                             `json:"from"`
-	ReplyTo     string                             `json:"reply_to"`
-	Private     bool                               `json:"private"`
-	Hold        string                             `json:"hold"`
-	Paused      bool                               `json:"paused"`
-	NextSlot    *string                            `json:"next_slot"`
-	Subscribers map[zonewire.SubscriptionState]int `json:"subscribers"`
-}
-
-func viewList(l zonewire.List, sizes map[zonewire.SubscriptionState]int) listView {
-	if sizes == nil {
-		sizes = map[zonewire.SubscriptionState]int{}
-	}
-	return listView{l.Slug, l.Title, l.Schedule, l.Timezone, l.All, l.Province, l.City, append([]string{}, l.Zones...),
-		l.Category, l.Keyword, l.MaxItems, formatDuration(l.MaxAge), l.Locale, formatDuration(l.CatchUp), l.From, l.ReplyTo,
-		l.Private, formatDuration(l.Hold), l.Paused, stampOrNull(l.NextSlot), sizes}
 }
 
 // scopeText says which zones a list takes in.
@@ -229,7 +196,7 @@ func newListAdd(a *app) *cobra.Command {
 				if err := a.warnOfNoZones(cmd, db, added); err != nil {
 					return err
 				}
-				return a.out.say(viewList(added, nil), "added list %s, first digest %s", added.Slug, nextText(added))
+				return a.out.say(api.ViewList(added, nil), "added list %s, first digest %s", added.Slug, nextText(added))
 			})
 		},
 	}
@@ -270,10 +237,10 @@ func newListLs(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				var views []listView
+				var views []api.List
 				var rows [][]string
 				for _, l := range lists {
-					views = append(views, viewList(l, sizes[l.Slug]))
+					views = append(views, api.ViewList(l, sizes[l.Slug]))
 					rows = append(rows, []string{l.Slug, l.Title, l.Schedule, nextText(l), scopeText(l), fmt.Sprint(sizes[l.Slug][zonewire.SubActive])})
 				}
 				return a.out.list(views, []string{"SLUG", "TITLE", "SCHEDULE", "NEXT", "ZONES", "ACTIVE"}, rows,
@@ -309,7 +276,7 @@ func newListShow(a *app) *cobra.Command {
 				if l.Private {
 					private = "yes"
 				}
-				v := viewList(l, sizes[l.Slug])
+				v := api.ViewList(l, sizes[l.Slug])
 				return a.out.record(v,
 					field{"slug", v.Slug}, field{"title", v.Title}, field{"schedule", v.Schedule}, field{"timezone", v.Timezone},
 					field{"next", nextText(l)}, field{"zones", scopeText(l)}, field{"category", v.Category},
@@ -354,7 +321,7 @@ func (a *app) editList(cmd *cobra.Command, slug string, change func(l *zonewire.
 		if err := a.warnOfNoZones(cmd, db, l); err != nil {
 			return err
 		}
-		return a.out.say(viewList(l, nil), "changed list %s, next digest: %s", l.Slug, nextText(l))
+		return a.out.say(api.ViewList(l, nil), "changed list %s, next digest: %s", l.Slug, nextText(l))
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"zonewire/api"
 	"zonewire/internal/smtptest"
 )
 
@@ -129,7 +130,7 @@ func theMainJob(t *testing.T, page string) {
 	s.run("db", "migrate")
 	s.daemon(addr)
 
-	var dry struct{ Articles []articleView }
+	var dry struct{ Articles []api.Article }
 	if err := json.Unmarshal([]byte(s.run("article", "import", "--dry-run", "-o", "json", path)), &dry); err != nil || len(dry.Articles) != 1 {
 		t.Fatalf("dry run: %v, %d articles", err, len(dry.Articles))
 	}

@@ -140,6 +140,7 @@ func (e *engine) routes(metrics bool) http.Handler {
 		mux.Handle("/feed."+ext, e.feeds)
 		mux.Handle("/zones/{slug}/feed."+ext, e.feeds)
 	}
+	mux.Handle("/api/", e.api())
 	mux.Handle("/websub/{token}", e.poller.Callback())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", e.readyz)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/ingest"
 	"zonewire/internal/outbound"
 	"zonewire/poll"
@@ -119,7 +120,7 @@ type trialView struct {
 
 // triedView is an article of a trial, with the layer that each field came from.
 type triedView struct {
-	articleView
+	api.Article
 	Layers map[string]string `json:"layers"`
 }
 
@@ -180,7 +181,7 @@ func (a *app) showTrial(t poll.Trial, alone bool) error {
 			blocks = append(blocks, recordText([]field{{"title", r.Article.Title}, {"url", r.Article.URL}, {"cannot be used", r.Err.Error()}}))
 			continue
 		}
-		view.Articles = append(view.Articles, triedView{viewArticle(r.Article), r.Article.Layers})
+		view.Articles = append(view.Articles, triedView{api.ViewArticle(r.Article), r.Article.Layers})
 		blocks = append(blocks, recordText(triedFields(r)))
 	}
 	if !a.out.json {
@@ -195,7 +196,7 @@ func (a *app) showTrial(t poll.Trial, alone bool) error {
 // triedFields shows each field of an article with the layer that it came from.
 func triedFields(r ingest.Record) []field {
 	art := r.Article
-	v := viewArticle(art)
+	v := api.ViewArticle(art)
 	text := zonewire.Shorten(strings.Join(strings.Fields(ingest.PlainText(v.ContentHTML)), " "), 120)
 	if text != "" {
 		text += fmt.Sprintf(" (%s)", count(len([]rune(ingest.PlainText(v.ContentHTML))), "character"))

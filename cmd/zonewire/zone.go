@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"zonewire"
+	"zonewire/api"
 	"zonewire/ingest"
 )
 
@@ -26,26 +27,11 @@ zone or an alias with that name is added: see zonewire zone pending.`
 
 // zoneView is a zone as -o json prints it.
 type zoneView struct {
-	Slug       string   `json:"slug"`
-	Code       string   `json:"code"`
-	Name       string   `json:"name"`
-	NameEn     string   `json:"name_en"`
-	Level      string   `json:"level"`
-	Type       string   `json:"type"`
-	Province   string   `json:"province"`
-	City       string   `json:"city"`
-	Homepage   string   `json:"homepage"`
-	Language   string   `json:"language"`
-	Aliases    []string `json:"aliases"`
-	Closed     *string  `json:"closed"`
-	MergedInto string   `json:"merged_into"`
-	Filed      *int     `json:"filed,omitempty"` // waiting articles that found their zone by this change
+	api.Zone
+	Filed *int `json:"filed,omitempty"` // waiting articles that found their zone by this change
 }
 
-func viewZone(z zonewire.Zone) zoneView {
-	return zoneView{z.Slug, z.Code, z.Name, z.NameEn, z.Level, z.Type, z.Province, z.City, z.Homepage, z.Language,
-		append([]string{}, z.Aliases...), stampOrNull(z.Closed), z.MergedInto, nil}
-}
+func viewZone(z zonewire.Zone) zoneView { return zoneView{api.ViewZone(z), nil} }
 
 func zoneState(z zonewire.Zone) string {
 	switch {
