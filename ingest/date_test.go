@@ -152,5 +152,9 @@ func FuzzParseDate(f *testing.F) {
 		if _, err := got.MarshalText(); err != nil {
 			t.Fatalf("ParseDate(%q) = %v, which cannot be written: %v", s, got, err)
 		}
+		written := got.Format(time.RFC3339Nano)
+		if again, _, ok := ingest.ParseDate(written, now); !ok || !again.Equal(got) {
+			t.Fatalf("ParseDate(%q) = %s, and that read again is %v %t", s, written, again, ok)
+		}
 	})
 }

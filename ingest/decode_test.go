@@ -36,40 +36,74 @@ func TestDecode(t *testing.T) {
 	for _, tt := range []struct {
 		name, header string
 		in           []byte
-		charset      string
+		charset, by  string
 		want         string
 	}{
-		{"plain ASCII is UTF-8", "", []byte("abc"), "utf-8", "abc"},
-		{"nothing is UTF-8", "", nil, "utf-8", ""},
-		{"a byte order mark goes", "", []byte("\xef\xbb\xbf" + news), "utf-8", news},
-		{"UTF-8 that declares gb2312 is UTF-8", "gb2312", []byte(meta("gb2312") + news), "utf-8", meta("gb2312") + news},
-		{"UTF-8 cut in a character loses only that", "", []byte(strings.Repeat(news, 3) + "\xe5\xbc"), "utf-8", strings.Repeat(news, 3) + "\ufffd\ufffd"},
-		{"gb2312 in the header means gb18030", "gb2312", gb, "gb18030", news},
-		{"gbk in the header means gb18030", "GBK", gb, "gb18030", news},
-		{"a label that is none of the WHATWG's", "cp936", gb, "gb18030", news},
-		{"a label with litter", ` "gb_2312-80"; `, gb, "gb18030", news},
-		{"a declaration of gb2312", "", append([]byte(meta("gb2312")), gb...), "gb18030", meta("gb2312") + news},
-		{"a declaration far down", "", append([]byte(strings.Repeat(" ", 2000)+meta("gbk")), gb...), "gb18030", strings.Repeat(" ", 2000) + meta("gbk") + news},
-		{"an XML declaration", "", append([]byte(`<?xml version="1.0" encoding="GBK"?>`), gb...), "gb18030", `<?xml version="1.0" encoding="GBK"?>` + news},
-		{"the server's default says nothing", "ISO-8859-1", append([]byte(meta("gb2312")), gb...), "gb18030", meta("gb2312") + news},
-		{"a header that says UTF-8 over GBK bytes is wrong", "utf-8", gb, "gb18030", news},
-		{"a label that nobody knows", "x-nonsense", gb, "gb18030", news},
-		{"nothing declared is Chinese", "", gb, "gb18030", news},
-		{"Big5 is recognised where there is enough of it", "", encode(t, traditionalchinese.Big5, long), "big5", long},
-		{"another charset in the header counts", "shift_jis", encode(t, japanese.ShiftJIS, "開発区ニュース"), "shift_jis", "開発区ニュース"},
-		{"UTF-16LE with a mark", "", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), news), "utf-16le", news},
-		{"UTF-16BE with a mark", "", encode(t, unicode.UTF16(unicode.BigEndian, unicode.UseBOM), news), "utf-16be", news},
-		{"UTF-16 cut in half", "", append(encode(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), news), 'x'), "utf-16le", news + "\ufffd"},
+		{"plain ASCII is UTF-8", "", []byte("abc"), "utf-8", "utf-8", "abc"},
+		{"nothing is UTF-8", "", nil, "utf-8", "utf-8", ""},
+		{"a byte order mark goes", "", []byte("\xef\xbb\xbf" + news), "utf-8", "bom", news},
+		{"UTF-8 that declares gb2312 is UTF-8", "gb2312", []byte(meta("gb2312") + news), "utf-8", "utf-8", meta("gb2312") + news},
+		{"UTF-8 cut in a character loses only that", "", []byte(strings.Repeat(news, 3) + "\xe5\xbc"), "utf-8", "utf-8", strings.Repeat(news, 3) + "\ufffd\ufffd"},
+		{"gb2312 in the header means gb18030", "gb2312", gb, "gb18030", "http", news},
+		{"gbk in the header means gb18030", "GBK", gb, "gb18030", "http", news},
+		{"a label that is none of the WHATWG's", "cp936", gb, "gb18030", "http", news},
+		{"a label with litter", ` "gb_2312-80"; `, gb, "gb18030", "http", news},
+		{"a declaration of gb2312", "", append([]byte(meta("gb2312")), gb...), "gb18030", "declared", meta("gb2312") + news},
+		{"a declaration far down", "", append([]byte(strings.Repeat(" ", 2000)+meta("gbk")), gb...), "gb18030", "declared", strings.Repeat(" ", 2000) + meta("gbk") + news},
+		{"an XML declaration", "", append([]byte(`<?xml version="1.0" encoding="GBK"?>`), gb...), "gb18030", "declared", `<?xml version="1.0" encoding="GBK"?>` + news},
+		{"the server's default says nothing", "ISO-8859-1", append([]byte(meta("gb2312")), gb...), "gb18030", "declared", meta("gb2312") + news},
+		{"a header that says UTF-8 over GBK bytes is wrong", "utf-8", gb, "gb18030", "default", news},
+		{"a label that nobody knows", "x-nonsense", gb, "gb18030", "default", news},
+		{"nothing declared is Chinese", "", gb, "gb18030", "default", news},
+		{"Big5 is recognised where there is enough of it", "", encode(t, traditionalchinese.Big5, long), "big5", "detected", long},
+		{"another charset in the header counts", "shift_jis", encode(t, japanese.ShiftJIS, "開発区ニュース"), "shift_jis", "http", "開発区ニュース"},
+		{"UTF-16LE with a mark", "", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), news), "utf-16le", "bom", news},
+		{"UTF-16BE with a mark", "", encode(t, unicode.UTF16(unicode.BigEndian, unicode.UseBOM), news), "utf-16be", "bom", news},
+		{"UTF-16 cut in half", "", append(encode(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), news), 'x'), "utf-16le", "bom", news + "\ufffd"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := ingest.Decode(tt.in, tt.header)
-			if err != nil || got.Text != tt.want || got.Charset != tt.charset {
-				t.Errorf("got %q from %s, %v; want %q from %s", got.Text, got.Charset, err, tt.want, tt.charset)
+			if err != nil || got.Text != tt.want || got.Charset != tt.charset || got.By != tt.by {
+				t.Errorf("got %q from %s by %s, %v; want %q from %s by %s", got.Text, got.Charset, got.By, err, tt.want, tt.charset, tt.by)
 			}
 			if n := strings.Count(tt.want, "\ufffd"); got.Replaced != n {
 				t.Errorf("replaced %d, want %d", got.Replaced, n)
 			}
 		})
+	}
+}
+
+func TestTheDefaultOfTheSourceIsTheLastThatCounts(t *testing.T) {
+	text := "開發區新聞"
+	big5 := encode(t, traditionalchinese.Big5, text)
+	for _, tt := range []struct {
+		name          string
+		in            []byte
+		said          ingest.Charsets
+		charset, want string
+	}{
+		{"alone it decides", big5, ingest.Charsets{Default: "big5"}, "big5", text},
+		{"before GB18030, not before HTTP", encode(t, simplifiedchinese.GB18030, text), ingest.Charsets{HTTP: "gbk", Default: "big5"}, "gb18030", text},
+		{"not before UTF-8", []byte(text), ingest.Charsets{Default: "big5"}, "utf-8", text},
+		{"one that cannot be is passed over", encode(t, simplifiedchinese.GB18030, "镕㙍𠮷"), ingest.Charsets{Default: "euc-kr"}, "gb18030", "镕㙍𠮷"},
+		{"one that nobody knows is passed over", encode(t, simplifiedchinese.GB18030, text), ingest.Charsets{Default: "x"}, "gb18030", text},
+		{"of western pages it may be iso-8859-1", []byte("Gr\xfcn\xdfe"), ingest.Charsets{HTTP: "iso-8859-1", Default: "iso-8859-1"}, "windows-1252", "Grünße"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ingest.DecodeAs(tt.in, tt.said)
+			if err != nil || got.Text != tt.want || got.Charset != tt.charset {
+				t.Errorf("got %q from %s, %v; want %q from %s", got.Text, got.Charset, err, tt.want, tt.charset)
+			}
+		})
+	}
+}
+
+func TestCheckCharset(t *testing.T) {
+	for label, ok := range map[string]bool{"": true, "gb18030": true, "GB2312": true, "cp936": true, "big5": true, "utf-8": true, "UTF8": true, "iso-8859-1": true,
+		"hz-gb-2312": false, "unicode": false, "chinese-please": false} {
+		if err := ingest.CheckCharset(label); (err == nil) != ok || err != nil && !errors.Is(err, zonewire.ErrInvalid) {
+			t.Errorf("CheckCharset(%q) = %v, want ok %t", label, err, ok)
+		}
 	}
 }
 
@@ -90,17 +124,34 @@ func TestDecodeRefusesWhatIsNoText(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(news), "gbk")
-	f.Add(encode(f, simplifiedchinese.GB18030, news), "")
-	f.Add([]byte("\xff\xfea\x00b"), "utf-16")
-	f.Add([]byte("<meta charset=hz-gb-2312>~{<:Ky~}"), "replacement")
-	f.Fuzz(func(t *testing.T, b []byte, header string) {
-		d, err := ingest.Decode(b, header)
+	f.Add([]byte(news), "gbk", "")
+	f.Add(encode(f, simplifiedchinese.GB18030, news), "", "gbk")
+	f.Add([]byte("\xff\xfea\x00b"), "utf-16", "")
+	f.Add([]byte("<meta charset=hz-gb-2312>~{<:Ky~}"), "replacement", "big5")
+	for _, file := range fixtures(f, "testdata/encoding/*/page.*") {
+		b, opts := fixture(f, file)
+		f.Add(b, opts.HTTPCharset, opts.Charset)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, header, source string) {
+		d, err := ingest.DecodeAs(b, ingest.Charsets{HTTP: header, Default: source})
 		if err != nil {
+			if !errors.Is(err, zonewire.ErrInvalid) {
+				t.Fatalf("DecodeAs(%q, %q, %q): %v", b, header, source, err)
+			}
 			return
 		}
-		if !utf8.ValidString(d.Text) || d.Charset == "" {
-			t.Fatalf("Decode(%q, %q) = %q from %q", b, header, d.Text, d.Charset)
+		if !utf8.ValidString(d.Text) || d.Charset == "" || d.By == "" {
+			t.Fatalf("DecodeAs(%q, %q, %q) = %q from %q by %q", b, header, source, d.Text, d.Charset, d.By)
+		}
+		if n := strings.Count(d.Text, "\ufffd"); d.Replaced > n {
+			t.Fatalf("DecodeAs(%q, %q, %q) replaced %d, and %d are in the text", b, header, source, d.Replaced, n)
+		}
+		if d.Charset != "utf-8" {
+			return
+		}
+		again, err := ingest.DecodeAs([]byte(d.Text), ingest.Charsets{})
+		if err != nil || again.Text != strings.TrimPrefix(d.Text, "\ufeff") {
+			t.Fatalf("text %q, decoded again %q, %v", d.Text, again.Text, err)
 		}
 	})
 }
