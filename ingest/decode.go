@@ -52,7 +52,8 @@ func Decode(b []byte, httpCharset string) (Decoded, error) {
 // such bytes are not text.
 func DecodeAs(b []byte, said Charsets) (Decoded, error) {
 	d := decode(b, said)
-	if bad, n := d.bad(); !d.readable() {
+	if !d.readable() {
+		bad, n := d.bad()
 		return Decoded{}, zonewire.Invalidf("this is not text: %d of %d characters cannot be read as %s", bad, n, d.Charset)
 	}
 	return d, nil
@@ -78,13 +79,16 @@ func (d Decoded) bad() (bad, of int) {
 
 func (d Decoded) readable() bool {
 	const few = 5 // control characters slip into short lines, too, and are dropped later
+	if d.Replaced == 0 && controls(d.Text) <= few {
+		return true // as nearly all text: nothing is to be counted
+	}
 	bad, n := d.bad()
 	return d.Replaced*20 <= n && (bad-d.Replaced <= few || bad*20 <= n)
 }
 
 // damaged reports whether more is lost than a reader overlooks: one character in a thousand.
 func (d Decoded) damaged() bool {
-	return d.Replaced*1000 > utf8.RuneCountInString(d.Text)
+	return d.Replaced > 0 && d.Replaced*1000 > utf8.RuneCountInString(d.Text)
 }
 
 func decode(b []byte, said Charsets) Decoded {

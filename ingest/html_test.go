@@ -187,3 +187,14 @@ func FuzzCleanHTML(f *testing.F) {
 		}
 	})
 }
+
+func FuzzStripTags(f *testing.F) {
+	for _, s := range []string{"<p>一<b>二</b></p>", "5 < 6 <AI> <p>", "<p a=b>一</p", "一<script><p></script>二", "<o:p>一</o:p>", "<p/><br/>", "</title><p>一", "<p>一\x00<i>"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if short, long := ingest.StripBothWays(s); short != long {
+			t.Fatalf("%q without tags is %q the short way, %q the long way", s, short, long)
+		}
+	})
+}

@@ -90,13 +90,32 @@ func stripTags(s string) string {
 		return s
 	}
 	var text strings.Builder
+	for {
+		words, rest := cutText(s)
+		if text.WriteString(words); rest == "" {
+			return text.String()
+		}
+		t, after, ok := cutTag(rest)
+		if !ok || rawText[t.name] || !knownElements[t.name] {
+			stripAny(&text, rest)
+			return text.String()
+		}
+		if blockElements[t.name] {
+			text.WriteByte(' ')
+		}
+		s = after
+	}
+}
+
+// stripAny goes on where HTML is not as we write it.
+func stripAny(text *strings.Builder, s string) {
 	z := html.NewTokenizer(strings.NewReader(s))
 	skip := ""
 	for {
 		switch kind := z.Next(); kind {
 		case html.ErrorToken:
 			text.Write(z.Raw()) // a '<' that opens nothing to the end
-			return text.String()
+			return
 		case html.TextToken:
 			if skip == "" {
 				text.Write(z.Raw())

@@ -145,7 +145,7 @@ func sameRows(paths ...string) error {
 			return err
 		}
 		var sum string
-		err = db.QueryRow(`SELECT count(*) || ' articles, ' || sum(length(content_html)) || ' characters, ' || sum(change) || ', ' || sum(story_a) FROM article`).Scan(&sum)
+		err = db.QueryRow(`SELECT count(*) || ' articles, ' || sum(length(content_html)) || ' characters, ' || sum(change) || ', ' || sum(story_a % 1000003) FROM article`).Scan(&sum)
 		if err := errors.Join(err, db.Close()); err != nil {
 			return err
 		}
