@@ -32,8 +32,8 @@ type date struct {
 func plausible(t, now time.Time) bool { return t.Year() >= 1990 && !t.After(now.Add(48*time.Hour)) }
 
 const (
-	clockPattern = `(?:(上午|下午|中午|晚上|晚|凌晨|早上|am|pm)?\s*(\d{1,2})\s*[:时点]\s*(?:(\d{1,2})\s*分?\s*)?(?::?\s*(\d{1,2})(?:[.,](\d{1,9}))?\s*秒?)?\s*(am|pm)?)`
-	zonePattern  = `(z|(?:gmt|utc)?\s*[+-]\s*\d{1,2}:?(?:\d{2})?|[a-z]{1,5})`
+	clockPattern = `(?:(上午|下午|中午|晚上|晚|凌晨|早上|am|pm)?\s*(\d{1,2})\s*[:时点]\s*(?:(\d{1,2})\s*分?\s*)?(?::?\s*(\d{1,2})(?:[.,](\d{1,9}))?\s*秒?)?\s*(am|pm|上午|下午)?)`
+	zonePattern  = `(z|(?:gmt|utc)?\s*[+-]\s*\d{1,2}:?(?:\d{2})?(?:\s+[a-z]{2,5})?|[a-z]{1,5})`
 	tailPattern  = `(?:(?:\s|t|,)*` + clockPattern + `\s*` + zonePattern + `?)?`
 	monthPattern = `(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?`
 )
@@ -64,6 +64,7 @@ var (
 	dayWord     = regexp.MustCompile(`^(今天|今日|昨天|昨日|前天|前日)\s*` + clockPattern + `?$`)
 	comment     = regexp.MustCompile(`(\S)\s*\([^()]*\)$`)
 	chineseNums = regexp.MustCompile(`[〇○零一二三四五六七八九十廿卅]+\s*[年月日号时点分秒]`)
+	dashes      = strings.NewReplacer("–", "-", "—", "-", "−", "-", "‐", "-")
 	brackets    = strings.NewReplacer("[", " ", "]", " ", "【", " ", "】", " ", "(", " ", ")", " ", "〔", " ", "〕", " ", "「", " ", "」", " ", "<", " ", ">", " ")
 )
 
@@ -73,7 +74,7 @@ func parseDate(s string, now time.Time) (date, bool) {
 	if len(s) > 200 {
 		return date{}, false
 	}
-	s = strings.TrimSpace(strings.ToLower(norm.NFKC.String(s)))
+	s = strings.TrimSpace(strings.ToLower(dashes.Replace(norm.NFKC.String(s))))
 	s = comment.ReplaceAllString(s, "$1") // gmt+0800 (china standard time)
 	if s == "" {
 		return date{}, false
@@ -176,6 +177,9 @@ func clock(g []string) (h, m, s int, frac time.Duration, p zonewire.Precision, o
 // servers whose Java or PHP prints it.
 func offset(zone string) (*time.Location, bool) {
 	zone = strings.ReplaceAll(zone, " ", "")
+	if strings.ContainsAny(zone, "0123456789") {
+		zone = strings.TrimRight(zone, "abcdefghijklmnopqrstuvwxyz") // +0800 cst, as Go prints it
+	}
 	switch zone {
 	case "", "cst", "bjt", "hkt":
 		return zonewire.Shanghai, true
@@ -222,10 +226,10 @@ func digitDate(s string) (date, bool) {
 		return date{t: time.UnixMilli(int64(number(s))).In(zonewire.Shanghai), p: zonewire.PrecisionSecond}, true
 	case 12:
 		t, err := time.ParseInLocation("200601021504", s, zonewire.Shanghai)
-		return date{t: t, p: zonewire.PrecisionMinute}, err == nil
+		return date{t: t, p: zonewire.PrecisionMinute}, err == nil && t.Year() > 0
 	case 14:
 		t, err := time.ParseInLocation("20060102150405", s, zonewire.Shanghai)
-		return date{t: t, p: zonewire.PrecisionSecond}, err == nil
+		return date{t: t, p: zonewire.PrecisionSecond}, err == nil && t.Year() > 0
 	}
 	return date{}, false
 }
