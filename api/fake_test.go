@@ -27,6 +27,7 @@ type fake struct {
 type fakeAnswer struct {
 	zonewire.StoredAnswer
 	request string
+	begun   time.Time
 	done    bool
 }
 
@@ -46,13 +47,13 @@ func (f *fake) KeyByToken(_ context.Context, token string, _ time.Time) (zonewir
 	return k, nil
 }
 
-func (f *fake) BeginAnswer(_ context.Context, _ int64, name, request string, _ time.Time) (*zonewire.StoredAnswer, error) {
+func (f *fake) BeginAnswer(_ context.Context, _ int64, name, request string, now time.Time) (*zonewire.StoredAnswer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a := f.answers[name]
 	switch {
-	case a == nil:
-		f.answers[name] = &fakeAnswer{request: request}
+	case a == nil, now.Sub(a.begun) > 24*time.Hour:
+		f.answers[name] = &fakeAnswer{request: request, begun: now}
 		return nil, nil
 	case a.request != request:
 		return nil, zonewire.ErrExists
