@@ -1,6 +1,13 @@
 package poll
 
-import "zonewire/ingest"
+import (
+	"time"
+
+	"zonewire/ingest"
+)
+
+// LookEvery sets how often it looks while nothing is due: weeks pass faster by the minute.
+func (p *Poller) LookEvery(d time.Duration) { p.idle = d }
 
 // ReadFeedsBy replaces the reader of feeds.
 func (p *Poller) ReadFeedsBy(read func([]byte, ingest.Options) (ingest.FeedDoc, error)) {

@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"zonewire"
 	"zonewire/internal/outbound"
 	"zonewire/poll"
 )
@@ -197,9 +196,17 @@ var options = poll.Options{Version: "1.2", BaseURL: "https://news.example", Log:
 // runFor runs a new poller on the store for a span of the bubble's time.
 func runFor(t *testing.T, m *memStore, client *http.Client, span time.Duration, o poll.Options) {
 	t.Helper()
+	runPoller(t, poll.New(m, client, o), span)
+}
+
+func runPoller(t *testing.T, p *poll.Poller, span time.Duration) {
+	t.Helper()
+	if span >= day {
+		p.LookEvery(time.Minute)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), span)
 	defer cancel()
-	if err := poll.New(m, client, o).Run(ctx); err != nil {
+	if err := p.Run(ctx); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
 }
@@ -230,5 +237,3 @@ func anyLess(t *testing.T, hits []hit, least time.Duration) {
 		}
 	}
 }
-
-var _ zonewire.Source

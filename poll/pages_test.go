@@ -1,7 +1,6 @@
 package poll_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -346,11 +345,7 @@ func TestAReaderThatBreaksCostsOneVisitOrOnePage(t *testing.T) {
 			}
 			return ingest.ReadPage(b, opts)
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
-		defer cancel()
-		if err := p.Run(ctx); err != nil {
-			t.Error(err)
-		}
+		runPoller(t, p, 20*time.Minute)
 		if s := m.source(feed); s.Memory.Errors != 1 || !strings.Contains(s.Reason, "index out of range") || len(o.asked(feedURL)) != 1 {
 			t.Errorf("the feed: %d errors, %q, asked %d times", s.Memory.Errors, s.Reason, len(o.asked(feedURL)))
 		}

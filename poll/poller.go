@@ -60,7 +60,7 @@ type Visits interface {
 const (
 	claimFor   = 2 * time.Minute // what the store gives
 	claimEvery = 2 * time.Second // between two visits begun: no burst, however many are due
-	idleEvery  = 5 * time.Second // between two looks while nothing is due
+	idleEvery  = 5 * time.Second
 	finishIn   = 30 * time.Second
 )
 
@@ -85,6 +85,7 @@ type Poller struct {
 	options Options
 	log     *slog.Logger
 	readers readers
+	idle    time.Duration // between two looks while nothing is due
 }
 
 // readers read what came.
@@ -105,7 +106,7 @@ func New(st Store, client *http.Client, o Options) *Poller {
 	}
 	return &Poller{
 		store: st, client: client, options: o, log: o.Log,
-		readers: readers{ingest.ReadFeed, ingest.ReadList, ingest.ReadPage},
+		readers: readers{ingest.ReadFeed, ingest.ReadList, ingest.ReadPage}, idle: idleEvery,
 	}
 }
 
@@ -166,7 +167,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		failing = err != nil && !idle
 		wait := claimEvery
 		if err != nil {
-			wait = idleEvery
+			wait = p.idle
 		}
 		if sleep(ctx, wait) != nil {
 			return nil

@@ -1,7 +1,6 @@
 package poll_test
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -64,11 +63,7 @@ func newSubscription(o *origin, m *memStore, client *http.Client) *subscription 
 
 func (s *subscription) runFor(t *testing.T, span time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), span)
-	defer cancel()
-	if err := s.Run(ctx); err != nil {
-		t.Error(err)
-	}
+	runPoller(t, s.Poller, span)
 }
 
 // call is a request to the callback, as a hub makes it.
