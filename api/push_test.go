@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -74,6 +76,9 @@ func TestAPushIsAnUpsert(t *testing.T) {
 			return s.do(ask{method: "POST", path: "/articles", body: body}).wants(t, status)
 		}
 		first := push(newsBody, http.StatusCreated)
+		if !strings.Contains(first.text, `"<p>项目占地百亩。</p>"`) {
+			t.Errorf("not to be read by people: %s", first.text)
+		}
 		if got, want := first.header.Get("Location"), base+"/api/v1/articles/1"; got != want {
 			t.Errorf("Location %q, want %q", got, want)
 		}
@@ -230,6 +235,42 @@ func TestPutNamesTheArticleByItsAddress(t *testing.T) {
 	})
 }
 
+func TestTwoEditorsDoNotOverwriteEachOther(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *site) {
+		const path = "/zones/jintan-edz/articles/7"
+		first := s.do(ask{method: "PUT", path: path, body: newsBody}).wants(t, http.StatusCreated)
+		// The other's push comes between the look at the condition and the transaction.
+		slow := opens(t, &interrupted{s.store, func() {
+			s.do(ask{method: "PUT", path: path, body: `{"title":"另一位编辑的标题"}`}).wants(t, http.StatusOK)
+		}}, nil, nil)
+		slow.do(ask{method: "PUT", path: path, body: `{"title":"晚了一步"}`, header: map[string]string{"If-Match": first.header.Get("Etag")}}).wants(t, http.StatusPreconditionFailed)
+		if got := s.do(ask{method: "GET", path: path}); got.json["title"] != "另一位编辑的标题" {
+			t.Errorf("title %v", got.json["title"])
+		}
+	})
+}
+
+// unread fails the test when it is read.
+type unread struct{ t testing.TB }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+func TestABodyThatSaysItIsTooLongIsNotRead(t *testing.T) {
+	r := httptest.NewRequest("POST", "/api/v1/articles", unread{t})
+	r.ContentLength = 10<<20 + 1
+	r.Header.Set("Authorization", "Bearer "+tokenJintan)
+	memorySite(t).send(r).wants(t, http.StatusRequestEntityTooLarge)
+}
+
+func TestABodyOfAStrangerIsNotRead(t *testing.T) {
+	r := httptest.NewRequest("POST", "/api/v1/articles", unread{t})
+	r.ContentLength = 100
+	memorySite(t).send(r).wants(t, http.StatusUnauthorized)
+}
+
 func TestWithdrawnStaysSo(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *site) {
 		const path = "/zones/jintan-edz/articles/7"
@@ -242,6 +283,7 @@ func TestWithdrawnStaysSo(t *testing.T) {
 		del("", map[string]string{"If-Match": first.header.Get("Etag")}).wants(t, http.StatusPreconditionFailed)
 		del("", nil).wants(t, http.StatusNoContent)
 		del("", nil).wants(t, http.StatusNoContent)
+		del("", map[string]string{"If-Match": first.header.Get("Etag")}).wants(t, http.StatusNoContent) // the answer was lost, say
 		if a, err := s.store.ArticleByExternal(t.Context(), 1, "7"); err != nil || a.Reason != "数据有误" || a.Withdrawn.IsZero() {
 			t.Errorf("%+v, %v", a, err)
 		}

@@ -129,6 +129,16 @@ func TestArticlesAreListedByLatestChange(t *testing.T) {
 	})
 }
 
+func TestALinkHoldsNoToken(t *testing.T) {
+	f := newFake()
+	s := opens(t, f, f.withdraw, func(c *api.Config) { c.QueryToken = true })
+	s.do(ask{method: "POST", path: bulk, kind: "application/x-ndjson", body: many(3)}).wants(t, http.StatusOK)
+	got := s.do(ask{method: "GET", path: "/articles?limit=2&zone=jintan-edz&token=" + tokenJintan, token: "-"}).wants(t, http.StatusOK)
+	if got, want := got.header.Get("Link"), "<"+base+`/api/v1/articles?before=2&limit=2&zone=jintan-edz>; rel="next"`; got != want {
+		t.Errorf("Link %s, want %s", got, want)
+	}
+}
+
 func TestZonesListsAndDigestsAreAsTheCommandsPrintThem(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *site) {
 		var zones []api.Zone

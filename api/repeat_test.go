@@ -36,6 +36,7 @@ func TestARepeatWithTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		}
 		push("/articles", "k-1", strings.Replace(newsBody, "百亩", "千亩", 1)).wants(t, http.StatusUnprocessableEntity)
 		push("/articles?compat=cms", "k-1", newsBody).wants(t, http.StatusOK) // code 422
+		s.do(ask{method: "POST", path: "/articles", body: newsBody, kind: "application/x-www-form-urlencoded", header: map[string]string{"Idempotency-Key": "k-1"}}).wants(t, http.StatusUnprocessableEntity)
 		push(bulk, "k-1", newsBody).wants(t, http.StatusUnprocessableEntity)
 		push("/articles", "k-2", newsBody).wants(t, http.StatusOK) // unchanged
 		push("/articles", "k-3", `{"id":"9"}`).wants(t, http.StatusUnprocessableEntity)
