@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"os"
 	"strconv"
@@ -169,12 +168,4 @@ func conforms(t testing.TB, r *http.Request, got reply) {
 	if err := d.holds(pointer, []byte(got.text)); err != nil {
 		t.Errorf("%s %s: %d %s: %v", r.Method, r.URL, got.status, got.text, err)
 	}
-}
-
-// object reads an object of JSON.
-func object(t testing.TB, text string) map[string]any {
-	t.Helper()
-	var v map[string]any
-	fatal(t, json.Unmarshal([]byte(text), &v))
-	return v
 }
