@@ -5,15 +5,18 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// The dates that stand beside the links of a list, on folded text, the surest first. One group is a date as it stands;
+// The dates that stand beside the links of a list, in narrow characters, the surest first. One group is a date as it stands;
 // three are year, month and day in the order that the second column tells, where a design sets the day apart in large
 // digits.
 var listDates = []struct {
 	re    *regexp.Regexp
 	order [3]int
 }{
+	{regexp.MustCompile(`\d{4}-\d{1,2}-\d{1,2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?`), [3]int{}},
 	{fullDate, [3]int{}},
 	{regexp.MustCompile(`(?:^|\s)(\d{1,2})日?\s+(\d{4})\s*[-/.年]\s*(\d{1,2})月?(?:\s|$)`), [3]int{2, 3, 1}},
 	{regexp.MustCompile(`(?:^|\s)(\d{4})\s*[-/.年]\s*(\d{1,2})月?\s+(\d{1,2})日?(?:\s|$)`), [3]int{1, 2, 3}},
@@ -26,7 +29,7 @@ var listDates = []struct {
 
 // dateIn finds a date in the text beside a link, as it stands there.
 func dateIn(text string, now time.Time) string {
-	s := fold(truncate(text, 600))
+	s := norm.NFKC.String(truncate(text, 600))
 	for _, shape := range listDates {
 		for _, m := range shape.re.FindAllStringSubmatch(s, 4) {
 			raw := m[len(m)-1]
@@ -71,7 +74,7 @@ func cutDate(l string, now time.Time) (rest, date string) {
 		return trimSpace(s[:m[0]] + s[m[1]:]), raw
 	}
 	if utf8.RuneCountInString(s) <= 20 {
-		if found := dateIn(s, now); found != "" && han(strings.ReplaceAll(fold(s), found, "")) == 0 {
+		if found := dateIn(s, now); found != "" && han(strings.ReplaceAll(norm.NFKC.String(s), found, "")) == 0 {
 			return "", found
 		}
 	}

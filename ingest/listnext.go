@@ -26,10 +26,13 @@ func (p *listPage) next(text string) string {
 	}
 	numbered := map[int]string{}
 	for _, n := range p.doc.Find("a, [onclick]").Nodes {
-		label := squeeze(first(nodeText(n), attr(n.Attr, "title")))
+		const longest = 60 // bytes of what a link of a paging says
+		label := squeeze(first(headText(n, longest), attr(n.Attr, "title")))
 		if nextText.MatchString(label) {
-			if u, canon, ok := p.target(n); ok && canon != p.own {
-				return u
+			if abs, _, ok := p.target(n); ok {
+				if u, ok := p.another(abs); ok {
+					return u
+				}
 			}
 		}
 		if m := pageNo.FindStringSubmatch(label); m != nil {

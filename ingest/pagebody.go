@@ -48,18 +48,8 @@ func (p *htmlPage) body() error {
 			}
 		}
 	}
-	article, err := readability.FromDocument(p.doc.Get(0), p.base)
-	if err == nil && article.Node != nil && !p.holdsMenu(article.Node) {
-		links := documentsIn(article.Node, p.base)
-		body, err := p.clean(article.Node)
-		if err != nil {
-			return err
-		}
-		if text := PlainText(body); han(text)+len(strings.Fields(text)) >= enoughText {
-			p.set(&p.fields.html, "content", body, "readability")
-			p.attach(links, "content")
-			return nil
-		}
+	if done, err := p.guessed(); done || err != nil {
+		return err
 	}
 	l := p.layout
 	if l.title < 0 || len(l.labels) == 0 {
@@ -72,6 +62,29 @@ func (p *htmlPage) body() error {
 	}
 	p.set(&p.fields.html, "content", paragraphsOf(bodyLines(p.lines[l.body:], p.fields.title)), "layout")
 	return nil
+}
+
+// guessed takes what readability takes for the body, if it is enough to be believed.
+func (p *htmlPage) guessed() (bool, error) {
+	const longest = 1 << 20 // bytes of text; the guess takes very long over crafted pages
+	if size := len(strings.Join(p.lines, "")); size > longest {
+		return false, nil
+	}
+	article, err := readability.FromDocument(p.doc.Get(0), p.base)
+	if err != nil || article.Node == nil || p.holdsMenu(article.Node) {
+		return false, nil // it found none
+	}
+	links := documentsIn(article.Node, p.base)
+	body, err := p.clean(article.Node)
+	if err != nil {
+		return false, err
+	}
+	if text := PlainText(body); han(text)+len(strings.Fields(text)) < enoughText {
+		return false, nil
+	}
+	p.set(&p.fields.html, "content", body, "readability")
+	p.attach(links, "content")
+	return true, nil
 }
 
 // take takes the body from n, whose tree it changes, and the documents that it links to. It reports whether there was any

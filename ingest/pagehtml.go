@@ -340,19 +340,20 @@ func writeText(out *strings.Builder, n *html.Node) {
 	out.WriteString(edge)
 }
 
-// headText is the beginning of the text in n, at least limit bytes of it if there are so many: what is asked of many
-// nodes must not cost the whole page each time.
+// headText is the beginning of the text in n, cut off at limit bytes: what is asked of many nodes must not cost the whole
+// page each time.
 func headText(n *html.Node, limit int) string {
 	var text strings.Builder
 	for d := range n.Descendants() {
-		if d.Type == html.TextNode && !dropped[d.Parent.Data] {
-			text.WriteString(lineSpace.Replace(d.Data))
-		}
-		if text.Len() >= limit {
+		left := limit - text.Len()
+		if left <= 0 {
 			break
 		}
+		if d.Type == html.TextNode && !dropped[d.Parent.Data] {
+			text.WriteString(lineSpace.Replace(d.Data[:min(left, len(d.Data))]))
+		}
 	}
-	return text.String()
+	return strings.ToValidUTF8(text.String(), "")
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
