@@ -93,7 +93,7 @@ func (f *fake) push(act zonewire.Act, push zonewire.Push, a zonewire.Article) zo
 	}
 	at := slices.IndexFunc(f.articles, func(b zonewire.Article) bool {
 		return a.ExternalID != "" && a.ExternalID == b.ExternalID && a.ZoneID == b.ZoneID && (a.ZoneID != 0 || a.ZoneRaw == b.ZoneRaw) ||
-			a.URLCanon != "" && a.URLCanon == b.URLCanon || a.TitleKey != "" && a.TitleKey == b.TitleKey
+			a.URLCanon != "" && a.URLCanon == b.URLCanon && !(a.ZoneID == b.ZoneID && a.ExternalID != "" && b.ExternalID != "" && a.Title != b.Title) || a.TitleKey != "" && a.TitleKey == b.TitleKey
 	})
 	if at < 0 {
 		switch {

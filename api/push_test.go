@@ -228,7 +228,8 @@ func TestPutNamesTheArticleByItsAddress(t *testing.T) {
 			put("/zones/jintan-edz/articles/9", `{"title":"丙","zone":"`+zone+`"}`)
 		}
 		put("/zones/jintan-edz/articles/10", `{"title":"丁","url":"https://portal.example/10"}`).wants(t, http.StatusCreated)
-		same := put("/zones/jintan-edz/articles/11", `{"title":"戊","url":"https://portal.example/10"}`).wants(t, http.StatusOK)
+		put("/zones/jintan-edz/articles/12", `{"title":"戊","url":"https://portal.example/10"}`).wants(t, http.StatusCreated) // some systems give one address to all
+		same := put("/zones/jintan-edz/articles/11", `{"title":"丁","url":"https://portal.example/10"}`).wants(t, http.StatusOK)
 		if !strings.Contains(fmt.Sprint(same.json["warnings"]), `its url is that of article`) {
 			t.Errorf("an address under two ids: %s", same.text)
 		}

@@ -66,11 +66,13 @@ var (
 		WHERE source_id = ?1 AND external_id = ?2
 			AND (url_canon = ?3 OR url_canon = '' OR ?3 = '' OR title = ?4 OR withdrawn_ms > 0)
 		ORDER BY id LIMIT 1`)
-	// Some feeds give one address to all items: two ids of one source with two titles are two articles.
+	// Some feeds, and some systems that push, give one address to all articles: two ids of one publisher with two titles are
+	// two articles.
 	qByURL = sqlText(`
 		SELECT id FROM article
 		WHERE url_canon = ?1 AND url_canon <> ''
-			AND NOT (source_id IS NOT NULL AND source_id = ?2 AND external_id <> '' AND ?3 <> '' AND external_id <> ?3 AND title <> ?4)
+			AND NOT (COALESCE(source_id, 0) = ?2 AND (?2 <> 0 OR zone_id = ?5)
+				AND external_id <> '' AND ?3 <> '' AND external_id <> ?3 AND title <> ?4)
 		ORDER BY id LIMIT 1`)
 	qByTitle    = sqlText(`SELECT id FROM article WHERE title_key = ?1 AND title_key <> '' AND zone_id = ?2 ORDER BY id LIMIT 1`)
 	qByTitleRaw = sqlText(`

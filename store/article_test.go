@@ -265,6 +265,10 @@ func TestTheIdsOfASourceAreItsOwn(t *testing.T) {
 			{"its own id with the same title elsewhere", item(one, "1", "https://a.example/new/1", "甲，更正"), zonewire.Updated},
 			{"one id for all items", item(one, "1", "https://a.example/2", "丙"), zonewire.Added},
 			{"one address for all items", item(one, "3", "https://a.example/2", "丁"), zonewire.Added},
+			{"an address of another publisher is his article", item(two, "9", "https://a.example/2", "丁"), zonewire.Unchanged},
+			{"pushed under an id of its own", item(0, "8", "https://c.example/all", "戊"), zonewire.Added},
+			{"another id and title with the same address", item(0, "9", "https://c.example/all", "己"), zonewire.Added},
+			{"another id with the same title and address", item(0, "10", "https://c.example/all", "己"), zonewire.Unchanged},
 			{"the same item again", item(one, "3", "https://a.example/2", "丁"), zonewire.Unchanged},
 			{"and the one before", item(one, "1", "https://a.example/2", "丙"), zonewire.Unchanged},
 		} {

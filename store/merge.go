@@ -29,7 +29,7 @@ func findArticle(ctx context.Context, q querier, a zonewire.Article) (int64, err
 		}
 	}
 	if a.URLCanon != "" {
-		if err := q.row(ctx, qByURL, []any{a.URLCanon, a.SourceID, a.ExternalID, a.Title}, &id); !errors.Is(err, zonewire.ErrNotFound) {
+		if err := q.row(ctx, qByURL, []any{a.URLCanon, a.SourceID, a.ExternalID, a.Title, a.ZoneID}, &id); !errors.Is(err, zonewire.ErrNotFound) {
 			return id, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,7 +141,6 @@ func (e *engine) routes(metrics bool) http.Handler {
 		mux.Handle("/feed."+ext, e.feeds)
 		mux.Handle("/zones/{slug}/feed."+ext, e.feeds)
 	}
-	mux.Handle("/api/", e.api())
 	mux.Handle("/websub/{token}", e.poller.Callback())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", e.readyz)
@@ -148,7 +148,15 @@ func (e *engine) routes(metrics bool) http.Handler {
 		mux.Handle("GET /metrics", loopbackOnly(e.metrics()))
 	}
 	mux.Handle("/", e.pages())
-	return mux
+	// The API says all in JSON. The mux would answer a path that is not clean by itself, and with HTML.
+	api := e.api()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func plainText(w http.ResponseWriter, status int, text string) {

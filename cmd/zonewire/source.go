@@ -52,7 +52,7 @@ func viewSource(s zonewire.Source) sourceView {
 	v := sourceView{
 		ID: s.ID, Kind: string(s.Kind), URL: s.URL, Title: s.Title, Zone: s.Zone, State: string(s.State), Reason: s.Reason,
 		Since: stamp(s.Since), Next: stampOrNull(s.Next), Polled: stampOrNull(s.Memory.Polled), Succeeded: stampOrNull(s.Memory.Succeeded),
-		Changed: stampOrNull(s.Memory.Changed), Errors: s.Memory.Errors, Every: formatDuration(s.Every), Charset: s.Charset,
+		Changed: stampOrNull(s.Memory.Changed), Errors: s.Memory.Errors, Every: zonewire.FormatDuration(s.Every), Charset: s.Charset,
 		Selectors: s.Selectors, Hub: s.Sub.Hub, Pushed: stampOrNull(s.Sub.Until),
 	}
 	if !s.State.Polled() {

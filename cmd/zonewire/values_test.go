@@ -14,7 +14,7 @@ func TestDurationsReadAsPeopleWriteThem(t *testing.T) {
 	for _, c := range []struct {
 		given   string
 		want    time.Duration
-		written string // by formatDuration; empty if it is no duration
+		written string // by zonewire.FormatDuration; empty if it is no duration
 	}{
 		{"90m", 90 * time.Minute, "90m"},
 		{"24h", day, "24h"},
@@ -37,8 +37,8 @@ func TestDurationsReadAsPeopleWriteThem(t *testing.T) {
 		if got != c.want || (err == nil) != (c.written != "") {
 			t.Errorf("parseDuration(%q) = %v, %v; want %v", c.given, got, err, c.want)
 		}
-		if err == nil && formatDuration(got) != c.written {
-			t.Errorf("formatDuration(%v) = %q, want %q", got, formatDuration(got), c.written)
+		if err == nil && zonewire.FormatDuration(got) != c.written {
+			t.Errorf("FormatDuration(%v) = %q, want %q", got, zonewire.FormatDuration(got), c.written)
 		}
 	}
 }
