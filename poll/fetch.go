@@ -111,10 +111,8 @@ func (a asker) get(ctx context.Context, r request) (ans answer, err error) {
 	client := *a.client
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		ans.hops = append(ans.hops, req.Response.StatusCode)
-		if a.client.CheckRedirect != nil {
-			if err := a.client.CheckRedirect(req, via); err != nil {
-				return err
-			}
+		if err := mayFollow(a.client, req, via); err != nil {
+			return err
 		}
 		if r.allow != nil {
 			if err := r.allow(req.URL); err != nil {
@@ -136,6 +134,14 @@ func (a asker) get(ctx context.Context, r request) (ans answer, err error) {
 		ans.body, err = outbound.ReadAll(resp.Body, r.limit)
 	}
 	return ans, err
+}
+
+// mayFollow asks the client that was given whether a redirect may be followed.
+func mayFollow(client *http.Client, req *http.Request, via []*http.Request) error {
+	if client.CheckRedirect == nil {
+		return nil
+	}
+	return client.CheckRedirect(req, via)
 }
 
 // judge says what an answer, or the want of one, means.

@@ -97,10 +97,12 @@ func (w *look) feed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !src.news || src.verdict.class != usable {
-		if src.verdict.class == usable {
-			w.accept(src)
-		}
+	switch {
+	case src.verdict.class != usable:
+		w.settle(src.verdict, src.timing)
+		return nil
+	case !src.news:
+		w.accept(src)
 		w.settle(src.verdict, src.timing)
 		return nil
 	}

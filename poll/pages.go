@@ -136,6 +136,9 @@ func (w *look) follow(ctx context.Context, first answer, doc ingest.ListDoc) err
 			break
 		}
 		read[doc.Next] = true
+		if err := w.keep(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
 		var reason string
 		if doc, reason = w.nextList(ctx, own, doc.Next); reason != "" {
 			w.note("the list's next page: %s", reason)
@@ -198,7 +201,7 @@ func sameSite(a, b string) bool {
 func (w *look) allow(ctx context.Context, u *url.URL) error {
 	host := zonewire.HostOf(u.String())
 	h, now := w.robots[host], time.Now()
-	if !fresh(h, now) {
+	if !current(h, now) {
 		if err := w.pace.wait(ctx); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package poll_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -316,7 +317,7 @@ func TestAVisitWhoseClaimIsLostStopsAtOnce(t *testing.T) {
 			m.claims[id]++ // another process
 			m.mu.Unlock()
 		})
-		if _, _, err := poll.New(m, client, options).Visit(t.Context(), id); err == nil || len(m.stored()) != 0 {
+		if _, _, err := poll.New(m, client, options).Visit(t.Context(), id); !errors.Is(err, zonewire.ErrLost) || len(m.stored()) != 0 {
 			t.Errorf("%v, %d articles stored", err, len(m.stored()))
 		}
 		if n := len(o.asked(articleURL(8))); n != 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -175,7 +176,8 @@ func conditional(s zonewire.Source, address string) bool {
 	if m.MovedTo != "" {
 		of = m.MovedTo
 	}
-	return address == of && m.Parser == ingest.ParserVersion && hasValidators(m)
+	u, err := url.Parse(of) // written as the request writes it: a path in Chinese is percent-encoded
+	return err == nil && address == u.String() && m.Parser == ingest.ParserVersion && hasValidators(m)
 }
 
 func hasValidators(m zonewire.PollMemory) bool { return m.ETag != "" || m.LastModified != "" }

@@ -11,8 +11,8 @@
 //   - Failures in a row double the time, up to a day. Five make a source failing, 14 days of them suspend it. 410, or 404
 //     ten times over seven days, stops it. Whoever lets only browsers in is blocked: asked once a day, never tricked.
 //   - 301 and 308 are stored after three equal answers, 302 and 307 never.
-//   - One visit to a host at a time, two seconds or its Crawl-delay between requests. Pages are asked within robots.txt,
-//     in office hours; feeds are made to be polled and need neither.
+//   - One visit to a host at a time, two seconds or its Crawl-delay between requests; a redirect is followed at once. Pages
+//     are asked within robots.txt, their lists in office hours; feeds are made to be polled and need neither.
 //   - A feed or a page is data: of its links only those to its own host are followed, and those it redirects to by itself.
 //   - Every timer is in the database: a restart forgets nothing and asks for nothing anew.
 //

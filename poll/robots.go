@@ -123,7 +123,7 @@ func (a asker) fetchRobots(ctx context.Context, u *url.URL, now time.Time) (zone
 	return h, nil
 }
 
-// fresh reports whether a robots.txt that is remembered still holds.
-func fresh(h zonewire.HostMemory, now time.Time) bool {
+// current reports whether a robots.txt that is remembered still holds.
+func current(h zonewire.HostMemory, now time.Time) bool {
 	return h.Status != 0 && now.Sub(h.RobotsAt) < robotsFor
 }

@@ -31,6 +31,24 @@ func TestRule1TheWholeIsAskedForOnce(t *testing.T) {
 	})
 }
 
+func TestRule1HoldsForAnAddressThatIsNotASCII(t *testing.T) {
+	bubble(t, func(t *testing.T, o *origin, m *memStore, client *http.Client) {
+		o.on("portal.example/%E6%96%B0%E9%97%BB/rss.xml?q=%E5%B7%9E", quietFeed)
+		o.on("portal.example/%E6%96%B0%E9%97%BB/rss.xml?q=州", quietFeed)
+		m.addFeed("http://portal.example/新闻/rss.xml?q=州")
+		runFor(t, m, client, 4*day, options)
+		hits := o.asked("")
+		for i, h := range hits {
+			if h.conditional() != (i > 0) || h.status == 404 {
+				t.Errorf("request %d, %s: %d, conditional is %v", i+1, h.path, h.status, h.conditional())
+			}
+		}
+		if len(hits) < 4 {
+			t.Errorf("%d requests", len(hits))
+		}
+	})
+}
+
 func TestRule2ValidatorsGoBackByteForByte(t *testing.T) {
 	for _, c := range []struct{ etag, modified string }{
 		{`"plain"`, "Tue, 24 Nov 2026 15:05:49 GMT"},
@@ -50,6 +68,27 @@ func TestRule2ValidatorsGoBackByteForByte(t *testing.T) {
 			for _, h := range o.asked(feedURL)[1:] {
 				if h.header.Get("If-None-Match") != c.etag || h.header.Get("If-Modified-Since") != c.modified {
 					t.Errorf("sent %q and %q, got back %q and %q", c.etag, c.modified, h.header.Get("If-None-Match"), h.header.Get("If-Modified-Since"))
+				}
+			}
+		})
+	}
+}
+
+func TestRule2AnAnswerOf304LeavesTheValidatorsAsTheyAre(t *testing.T) {
+	for _, header := range [][]string{nil, {"ETag", `"of another copy"`, "Last-Modified", "today"}} {
+		bubble(t, func(t *testing.T, o *origin, m *memStore, client *http.Client) {
+			o.on(feedURL, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("If-None-Match") == "" {
+					quietFeed(w, r)
+					return
+				}
+				statusOnly(http.StatusNotModified, header...)(w, r)
+			})
+			m.addFeed(feedURL)
+			runFor(t, m, client, 4*day, options)
+			for _, h := range o.asked(feedURL)[1:] {
+				if got := h.header.Get("If-None-Match"); got != `"v1"` || h.header.Get("If-Modified-Since") != "" {
+					t.Errorf("sent back %q and %q", got, h.header.Get("If-Modified-Since"))
 				}
 			}
 		})

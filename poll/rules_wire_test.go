@@ -267,3 +267,50 @@ func TestRule13OneConnectionAHostAndSixInAll(t *testing.T) {
 		}
 	})
 }
+
+func TestHostileAnswersAreFailuresWithAReason(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer http.HandlerFunc
+		reason string
+	}{
+		{"a drip", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				w.Write([]byte(" "))
+				http.NewResponseController(w).Flush()
+				time.Sleep(time.Second)
+			}
+		}, "it takes too long to answer"},
+		{"silence", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "it takes too long to answer"},
+		{"a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "it broke the connection off"},
+		{"a body that breaks off", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			io.WriteString(w, feedDoc(1, 1, ""))
+			panic(http.ErrAbortHandler)
+		}, "it broke the connection off"},
+		{"a web page", robots("<!DOCTYPE html><html><body><p>系统维护中，请稍后访问。</p></body></html>"), "what it sends is no feed that can be read"},
+		{"nothing", statusOnly(200), "what it sends is no feed that can be read"},
+		{"bytes", robots("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x01\x00"), "what it sends is no feed that can be read"},
+		{"304 to no condition", statusOnly(304), "it answers 304 to a request without a condition"},
+		{"301 to nowhere", statusOnly(301), "it answers 301: it leads on without saying where to"},
+		{"a password", statusOnly(401), "it answers 401: it asks for a password"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, o *origin, m *memStore, client *http.Client) {
+				o.on(feedURL, func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("ETag", `"hostile"`)
+					c.answer(w, r)
+				})
+				id := m.addFeed(feedURL)
+				runFor(t, m, client, 5*time.Minute, options)
+				s, log := m.source(id), m.log(id)
+				if len(log) != 1 || !strings.HasPrefix(s.Reason, c.reason) || strings.ContainsAny(s.Reason, "\r\n") || log[0].Log.Note != s.Reason {
+					t.Fatalf("%d visits, reason %q, want %q; note %q", len(log), s.Reason, c.reason, log[0].Log.Note)
+				}
+				if s.Memory.Errors != 1 || s.Memory.ETag != "" || len(m.stored()) != 0 || log[0].Log.Took > 21*time.Second {
+					t.Errorf("%d errors, ETag %q, took %v", s.Memory.Errors, s.Memory.ETag, log[0].Log.Took)
+				}
+			})
+		})
+	}
+}

@@ -153,7 +153,7 @@ func (p *Poller) subscribe(ctx context.Context, s zonewire.Source) (reason strin
 		if req.Method != http.MethodPost { // 301 and 302 turn a POST into a GET; 307 and 308 lead to the real hub
 			return http.ErrUseLastResponse
 		}
-		return p.client.CheckRedirect(req, via)
+		return mayFollow(p.client, req, via)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
