@@ -86,7 +86,7 @@ func scanLabels(l string) map[string]string {
 		return nil
 	}
 	if m := bareDate.FindStringSubmatch(l); m != nil {
-		l = "时间:" + bareSource.ReplaceAllString(m[1], "$1来源:$2")
+		l = "时间:" + bareSource.ReplaceAllString(m[1], "${1}来源:${2}")
 	}
 	l = cellLabel.ReplaceAllString(l, "$1$2:")
 	type found struct {

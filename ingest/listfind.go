@@ -91,8 +91,10 @@ func (p *listPage) completed(g *linkGroup, all, long []*listLink) []*listLink {
 	shapes := map[string]int{}
 	paths := map[string]bool{}
 	for _, l := range g.links {
-		shapes[addressShape(l.canon)]++
 		paths[pathOf(l.node)] = true
+		if l.date != "" || !g.isDated() {
+			shapes[addressShape(l.canon)]++
+		}
 	}
 	alike := func(l *listLink) bool { return shapes[addressShape(l.canon)]*4 >= len(g.links) }
 	scope := commonAncestor(g.links)
@@ -189,7 +191,7 @@ func articleLike(canon string) bool {
 	return articleAddress.MatchString(canon) && !columnAddress.MatchString(canon)
 }
 
-var chromeNames = regexp.MustCompile(`^(?:.*nav(?:bar|igation)?|.*menu|.*footer|foot|bottom|.*crumbs?|weizhi|dqwz|fenye|pag(?:er|es|ebar|ing|ination|ination.*)|copyright|friend-?links?|flink|yqlj|topbar|toolbar|login|search.*)$`)
+var chromeNames = regexp.MustCompile(`^(?:.*nav(?:bar|igation)?|.*menu|.*footer|foot|bottom|.*crumbs?|weizhi|dqwz|fenye|pag(?:er|es|ebar|ing|ination|ination.*)|copyright|friend-?links?|flink|yqlj|topbar|toolbar|login|search(?:-?(?:box|bar|form))?)$`)
 
 // inChrome reports whether a node is in a part of the page that is never its list: menus, breadcrumbs, paging, footer.
 func inChrome(n *html.Node) bool {

@@ -41,7 +41,7 @@ func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, er
 		return a, nil, zonewire.Invalidf("the page is empty")
 	}
 	var p portalPage
-	if looksLikeHTML(text.Text) {
+	if looksLikeHTML(text.Text) || beginsWithTag.MatchString(text.Text) {
 		p, err = readHTML(text.Text, opts)
 	} else {
 		p = readText(text.Text, opts)
@@ -77,6 +77,9 @@ func page(text Decoded, opts Options) (a zonewire.Article, warnings []string, er
 	}
 	return a, warnings, nil
 }
+
+// beginsWithTag tells the HTML of an empty page from text.
+var beginsWithTag = regexp.MustCompile(`^\s*<[!a-zA-Z]`)
 
 // portalPage is what was found in a page, and where.
 type portalPage struct {

@@ -221,6 +221,11 @@ func TestPageRefuses(t *testing.T) {
 		{"white space", " \n\u3000\n", "the page is empty"},
 		{"a page without any text", "<html><body><div></div></body></html>", "no title was found in the page"},
 		{"a title alone", "<html><head><title>只有标题没有正文的页面</title></head><body></body></html>", "no text of an article was found in the page"},
+		{"an error of the server", "<title>500 Internal Server Error</title><h1>Internal Server Error</h1><p>nginx</p>", "the page is an error of its server (500internalservererror)"},
+		{"an error of the program", "<body><h1>系统错误</h1><p>请稍后再试，或与管理员联系。</p></body>", "the page is an error of its server (系统错误)"},
+		{"a wall for browsers only", "<title>门户</title><body><noscript>请开启JavaScript并刷新该页。</noscript><p>请开启JavaScript并刷新该页</p></body>", "the page wants a browser (请开启javascript): nothing is read from it"},
+		{"a page that leads elsewhere by a script", "<script>window.location.href='/waf?'+document.cookie</script>", "the page wants a browser: it is empty but for a script that sets a cookie or leads elsewhere"},
+		{"an article that is no longer", "<title>门户</title><body><p>您访问的文章已被删除或不存在</p></body>", "the page says that it does not exist (您访问的文章已被删除或不存在)"},
 		{"a page nested too deep", "<html><body>" + strings.Repeat("<div>", 600) + "正文", "the page cannot be parsed: html: open stack of elements exceeds 512 nodes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

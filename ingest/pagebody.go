@@ -34,7 +34,7 @@ func (p *htmlPage) body() error {
 		}
 	}
 	if _, given := p.selectors["body"]; given {
-		p.warn("body-selector matches nothing in the page")
+		p.warn("body-selector finds no body in the page")
 	}
 	if nodes := p.comments["content"].nodes; len(nodes) > 0 {
 		if done, err := p.take(copied(p.doc, nodes), "comment"); done || err != nil {

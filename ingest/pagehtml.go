@@ -140,7 +140,7 @@ func (p *htmlPage) address() {
 func (p *htmlPage) selected(name, field string) string {
 	v := p.selectors.text(p.doc, name, field)
 	if _, given := p.selectors[name]; given && v == "" && (name == "title" || name == "date") {
-		p.warn("%s-selector matches nothing in the page", name)
+		p.warn("%s-selector finds nothing in the page", name)
 	}
 	return v
 }
@@ -155,15 +155,19 @@ func (p *htmlPage) title() {
 	p.set(&p.fields.title, "title", p.meta["articletitle"], "meta")
 	p.set(&p.fields.title, "title", p.comments["title"].text, "comment")
 	p.set(&p.fields.title, "title", oneLine(p.doc.Find("#activity-name").First().Text()), "heading")
-	// A heading that is what the list says, or that begins the window's title, is the article's. One that is elsewhere in
-	// the window's title may be the portal's name.
-	p.doc.Find("h1, h2, h3").EachWithBreak(func(_ int, s *goquery.Selection) bool {
-		t := oneLine(s.Text())
-		if han(t)+len(strings.Fields(t)) > 3 && (squeeze(t) == squeeze(listed) || strings.HasPrefix(squeeze(whole), squeeze(t))) {
-			p.set(&p.fields.title, "title", t, "heading")
-		}
-		return p.fields.title == ""
-	})
+	// A heading that the list has, too, is the article's; so is one that begins the window's title. One that is elsewhere
+	// in that may be the portal's name.
+	for _, is := range []func(t string) bool{
+		func(t string) bool { return squeeze(t) == squeeze(listed) },
+		func(t string) bool { return strings.HasPrefix(squeeze(whole), squeeze(t)) },
+	} {
+		p.doc.Find("h1, h2, h3").EachWithBreak(func(_ int, s *goquery.Selection) bool {
+			if t := oneLine(s.Text()); han(t)+len(strings.Fields(t)) > 3 && is(t) {
+				p.set(&p.fields.title, "title", t, "heading")
+			}
+			return p.fields.title == ""
+		})
+	}
 	if h := p.doc.Find("h1"); h.Length() == 1 && !strings.HasSuffix(squeeze(whole), squeeze(h.Text())) {
 		p.set(&p.fields.title, "title", oneLine(h.Text()), "heading")
 	}

@@ -52,16 +52,15 @@ func refusal(doc *goquery.Document) error {
 			}
 		}
 	}
-	title := squeeze(doc.Find("head title").First().Text())
-	heads := []string{title}
-	if short {
-		heads = append(heads, text)
-	}
+	heads := []string{squeeze(doc.Find("head title").First().Text())}
 	doc.Find("h1, h2").Each(func(i int, s *goquery.Selection) {
 		if i < 2 {
 			heads = append(heads, squeeze(s.Text()))
 		}
 	})
+	if short {
+		heads = append(heads, text)
+	}
 	for _, h := range heads {
 		switch {
 		case missingPage.MatchString(h):
