@@ -79,19 +79,20 @@ func cutText(s string) (text, rest string) {
 // written reports whether html.Render could have written s for a text or a value, line ends aside.
 func written(s string) bool {
 	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '<', '>', '"', '\'', '\r', 0:
-			return false
-		case '&':
-			n := entity(s[i:])
-			if n == 0 {
-				return false
-			}
-			i += n - 1
+		if !special[s[i]] {
+			continue
 		}
+		n := entity(s[i:])
+		if n == 0 {
+			return false
+		}
+		i += n - 1
 	}
 	return true
 }
+
+// special are the bytes that a text holds only as part of a reference.
+var special = [256]bool{'<': true, '>': true, '"': true, '\'': true, '&': true, '\r': true, 0: true}
 
 // entity is the length of the reference that s begins with, if it is one of those that html.Render writes; else 0.
 func entity(s string) int {

@@ -45,7 +45,7 @@ func BenchmarkImport(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.SetBytes(info.Size())
-	var rates, yards, ratios, peaks []float64
+	var rates, yards, ratios, peaks, costs, yardCosts []float64
 	for b.Loop() {
 		dir := b.TempDir()
 		mine, theirs, script := filepath.Join(dir, "mine.db"), filepath.Join(dir, "theirs.db"), filepath.Join(dir, "rows.sql")
@@ -55,9 +55,9 @@ func BenchmarkImport(b *testing.B) {
 				b.Fatalf("%v: %v: %s", add.Args, err, out)
 			}
 		}
-		said, work, peak := watched(b, exec.Command(bin, "--db", mine, "article", "import", news))
-		if !strings.Contains(said, fmt.Sprintf("read %d: %d added", n, n)) {
-			b.Fatal(said)
+		work := watched(b, exec.Command(bin, "--db", mine, "article", "import", news))
+		if !strings.Contains(work.said, fmt.Sprintf("read %d: %d added", n, n)) {
+			b.Fatal(work.said)
 		}
 		db, err := store.Open(b.Context(), theirs, store.Options{Create: true, Matcher: ingest.NewMatcher})
 		if err != nil {
@@ -76,12 +76,15 @@ func BenchmarkImport(b *testing.B) {
 		}
 		cmd := exec.Command(shell, "-bail", theirs)
 		cmd.Stdin = rows
-		_, yard, _ := watched(b, cmd)
+		yard := watched(b, cmd)
 		if err := errors.Join(rows.Close(), sameRows(mine, theirs)); err != nil {
 			b.Fatal(err)
 		}
-		rates, yards = append(rates, float64(n)/work.Seconds()), append(yards, float64(n)/yard.Seconds())
-		ratios, peaks = append(ratios, yard.Seconds()/work.Seconds()), append(peaks, peak)
+		each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
+		rates, yards = append(rates, 1e6/each(work.took)), append(yards, 1e6/each(yard.took))
+		ratios, peaks = append(ratios, yard.took.Seconds()/work.took.Seconds()), append(peaks, work.peak)
+		costs, yardCosts = append(costs, each(work.busy)), append(yardCosts, each(yard.busy))
+		b.Logf("%.0f articles/s, shell %.0f/s, ratio %.2f", 1e6/each(work.took), 1e6/each(yard.took), yard.took.Seconds()/work.took.Seconds())
 		if err := os.RemoveAll(dir); err != nil { // gigabytes
 			b.Fatal(err)
 		}
@@ -90,6 +93,8 @@ func BenchmarkImport(b *testing.B) {
 	b.ReportMetric(median(yards), "shell-articles/s")
 	b.ReportMetric(median(ratios), "of-shell")
 	b.ReportMetric(median(peaks), "peak-MB")
+	b.ReportMetric(median(costs), "cpu-µs/article")
+	b.ReportMetric(median(yardCosts), "shell-cpu-µs/article")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -118,7 +123,7 @@ func inserts(w io.Writer, path string) error {
 		return err
 	}
 	defer rows.Close()
-	fmt.Fprintln(w, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;\nBEGIN;")
+	fmt.Fprintln(w, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;\nBEGIN;")
 	n := 0
 	for rows.Next() {
 		var values sql.RawBytes

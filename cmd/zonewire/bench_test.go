@@ -509,19 +509,26 @@ func BenchmarkDrainMemory(b *testing.B) {
 		if out, err := command("digest", "cut", "bench").CombinedOutput(); err != nil {
 			b.Fatalf("zonewire digest cut: %v: %s", err, out)
 		}
-		said, took, peak := watched(b, command("outbox", "drain"))
-		if !strings.Contains(said, strconv.Itoa(n)+" accepted") {
-			b.Fatalf("zonewire outbox drain: %s", said)
+		drain := watched(b, command("outbox", "drain"))
+		if !strings.Contains(drain.said, strconv.Itoa(n)+" accepted") {
+			b.Fatalf("zonewire outbox drain: %s", drain.said)
 		}
-		peaks, rates = append(peaks, peak), append(rates, n/took.Seconds())
+		peaks, rates = append(peaks, drain.peak), append(rates, n/drain.took.Seconds())
 	}
 	b.ReportMetric(median(peaks), "peak-MB")
 	b.ReportMetric(median(rates), "mails/s")
 	b.ReportMetric(0, "ns/op")
 }
 
-// watched runs a program and gives what it said, how long it took, and the most memory that it held, in MB.
-func watched(b *testing.B, cmd *exec.Cmd) (said string, took time.Duration, peak float64) {
+// ran is what became of a program.
+type ran struct {
+	said       string
+	took, busy time.Duration // by the clock, and of processors
+	peak       float64       // the most memory that it held, in MB
+}
+
+// watched runs a program to its end.
+func watched(b *testing.B, cmd *exec.Cmd) (r ran) {
 	b.Helper()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -534,12 +541,14 @@ func watched(b *testing.B, cmd *exec.Cmd) (said string, took time.Duration, peak
 	for {
 		select {
 		case err := <-ended:
+			r.took, r.said = time.Since(began), out.String()
 			if err != nil {
-				b.Fatalf("%v: %v: %s", cmd.Args, err, out.String())
+				b.Fatalf("%v: %v: %s", cmd.Args, err, r.said)
 			}
-			return out.String(), time.Since(began), peak
+			r.busy = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+			return r
 		case <-time.After(20 * time.Millisecond):
-			peak = max(peak, peakMB(cmd.Process.Pid))
+			r.peak = max(r.peak, peakMB(cmd.Process.Pid))
 		}
 	}
 }
