@@ -72,6 +72,7 @@ func TestTheDateOfAnEntry(t *testing.T) {
 		{"of a time element", `<li>` + link + `<time datetime="2025-01-09T08:00:00+08:00">上周</time></li>`, "2025-01-09T08:00:00+08:00"},
 		{"inside the link", `<li><a href="/a/2001.html"><span>01-09</span>青禾湖产业园二期开工</a></li>`, "01-09"},
 		{"inside the link at its end", `<li><a href="/a/2001.html">青禾湖产业园二期开工 2025-01-09</a></li>`, "2025-01-09"},
+		{"beside the second link to the article", `<li><a href="/a/2001.html"><img alt="青禾湖产业园二期开工"></a></li><li>` + link + `[01-09]</li>`, "01-09"},
 		{"not one of the title", `<li><a href="/a/2001.html">关于2025年1月9日停电检修的通知</a></li>`, ""},
 		{"not one beside it before one of the title", `<li><a href="/a/2001.html">关于2025年1月9日停电检修的通知</a>[01-07]</li>`, "01-07"},
 		{"not a number of views", `<li>` + link + `<span>12-345</span></li>`, ""},
