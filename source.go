@@ -64,7 +64,7 @@ type Source struct {
 	Zone      string // its slug
 	Selectors Selectors
 	Charset   string        // of pages that say none, default gb18030
-	Every     time.Duration // the shortest time between two polls that the operator allows; 0 = an hour
+	Every     time.Duration // between two polls, by the operator's word; 0 = as its news comes, an hour at the least
 
 	State  SourceState
 	Reason string    // why it is in this state, one line without secrets

@@ -57,7 +57,7 @@ const (
 	manyMissing   = 10        // answers of 404 in a row, over at least
 	missingFor    = 7 * day   // this long, stop a source
 	sameRedirects = 3         // equal permanent redirects in a row move a source
-	minEvery      = time.Hour // between two polls, unless the operator allows less
+	minEvery      = time.Hour // between two polls, unless the operator says otherwise
 )
 
 // settle gives the state of a source after an answer, its reason, and its counts of errors.
@@ -115,6 +115,9 @@ func next(t timing) time.Time {
 		floor = s.Every
 	}
 	base := min(max(week/time.Duration(t.recent+1), floor), day)
+	if s.Every > 0 {
+		base = floor // an operator who says how often means it
+	}
 	if s.Sub.Verified(t.now) || t.verdict.class == blocked {
 		base = day // a backup of the hub's pushes; a blocked source opens up as seldom as anybody looks at it
 	}

@@ -86,6 +86,7 @@ func TestNext(t *testing.T) {
 		{"a thousand in a week", feed(func(x *timing) { x.recent = 1000 }), time.Hour},
 		{"a thousand, 15 minutes allowed", feed(func(x *timing) { x.recent, x.source.Every = 1000, 15*time.Minute }), 15 * time.Minute},
 		{"a thousand, six hours wanted", feed(func(x *timing) { x.recent, x.source.Every = 1000, 6*time.Hour }), 6 * time.Hour},
+		{"a quiet feed, an hour wanted", feed(func(x *timing) { x.recent, x.source.Every = 0, time.Hour }), time.Hour},
 		{"one failure", feed(func(x *timing) { x.recent, x.source.Memory.Errors = 167, 1 }), 2 * time.Hour},
 		{"four failures", feed(func(x *timing) { x.recent, x.source.Memory.Errors = 167, 4 }), 16 * time.Hour},
 		{"a hundred failures", feed(func(x *timing) { x.recent, x.source.Memory.Errors = 167, 100 }), day},

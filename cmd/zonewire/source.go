@@ -90,7 +90,7 @@ func (f *sourceFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.zone, "zone", "", "`SLUG` of the zone of articles that name none")
 	flags.StringVar(&f.title, "title", "", "`TITLE` to list it by; it tells one itself")
 	flags.StringVar(&f.charset, "charset", "", "`CHARSET` of pages that say none, default gb18030")
-	flags.Var(&f.every, "every", "ask as often as this where nothing speaks against it: 15m to 24h, default 1h")
+	flags.Var(&f.every, "every", "ask as often as this where nothing speaks against it: 15m to 24h; default: as often as it has news, 1h at the least")
 	for _, s := range selectorFlags {
 		flags.StringVar(s.field(&f.selectors), s.name+"-selector", "", "CSS `SELECTOR` of "+s.help)
 	}
