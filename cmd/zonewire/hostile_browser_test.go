@@ -17,7 +17,6 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // alarmed runs in each document before all else. Whatever is called notes where, in the page on top; a frame that may not
@@ -25,8 +24,8 @@ import (
 const alarmed = `for (const name of ["pwn", "alert", "confirm", "prompt", "print", "open"])
 	window[name] = () => { try { (top.ran ||= []).push(name + " in " + location.href) } catch { fetch("http://%s/" + name) } }`
 
-// look gives the events to every element that a hand or a clock would, and tells what each document holds.
-const look = `(async () => {
+// tell gives the events to every element that a hand or a clock would, and tells what each document holds.
+const tell = `(async () => {
 	const windows = frames.length ? [...document.querySelectorAll("iframe")].map(f => f.contentWindow) : [window];
 	const reached = windows.filter(w => { try { return w.document } catch { return false } });
 	// Not by the names that an element has them under: a form's field can take those over.
@@ -50,7 +49,7 @@ const look = `(async () => {
 	};
 })()`
 
-// opened is what look tells.
+// opened is what tell tells.
 type opened struct {
 	Ran       []string `json:"ran"`
 	Documents []struct {
@@ -79,8 +78,8 @@ func browser(t *testing.T, trap *listener) context.Context {
 	return ctx
 }
 
-// open opens a page and waits for a while, in milliseconds.
-func open(ctx context.Context, t *testing.T, url string, wait int) opened {
+// look opens a page and waits for a while, in milliseconds.
+func look(ctx context.Context, t *testing.T, url string, wait int) opened {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -88,7 +87,7 @@ func open(ctx context.Context, t *testing.T, url string, wait int) opened {
 		if _, err := chromedp.Navigate(url)(ctx, tab); err != nil {
 			return opened{}, err
 		}
-		return chromedp.Evaluate[opened](fmt.Sprintf(look, wait), chromedp.EvalAwaitPromise)(ctx, tab)
+		return chromedp.Evaluate[opened](fmt.Sprintf(tell, wait), chromedp.EvalAwaitPromise)(ctx, tab)
 	})
 	if err != nil {
 		t.Fatalf("open %s: %v", url, err)
@@ -96,38 +95,42 @@ func open(ctx context.Context, t *testing.T, url string, wait int) opened {
 	return seen
 }
 
-// openHostile opens our pages as they are served, with the first articles, then all that came out on bare pages, many at a time in frames. Last come
-// the bodies as they were given, to show that the browser runs them and that we would notice.
-func openHostile(t *testing.T, base string, site, out documents, feeds feedDocs, bodies []txtar.File, first int, trap, pictures *listener) {
-	ctx := browser(t, trap)
+// open opens our pages as they are served, with the first articles, then all that came out on bare pages, many at a time in
+// frames. Last come the bodies as they were given, to show that the browser runs them and that we would notice.
+func (h *hostile) open(t *testing.T) {
+	ctx := browser(t, h.trap)
 	t.Run("as served", func(t *testing.T) {
-		for _, path := range site.paths {
-			if id, err := strconv.Atoi(strings.TrimPrefix(path, "/articles/")); err == nil && id > first {
+		for _, path := range h.site.paths {
+			if id, err := strconv.Atoi(strings.TrimPrefix(path, "/articles/")); err == nil && id > h.first {
 				continue // all are opened below, where less protects them
 			}
-			seen := open(ctx, t, base+path, 0)
+			seen := look(ctx, t, h.base+path, 0)
 			if len(seen.Documents) != 1 || seen.Documents[0].Path != path {
 				t.Fatalf("%s led elsewhere: %+v", path, seen.Documents)
 			}
 			judgeElements(t, path, seen.Documents[0].Elements)
-			quiet(t, seen, trap)
+			h.quiet(t, seen)
 		}
 	})
 	bare, raw := documents{}, documents{}
-	for i, b := range bodies {
+	for i, b := range h.bodies {
 		raw.add(fmt.Sprintf("/raw/%d", i), "<!DOCTYPE html><meta charset=utf-8>"+string(b.Data))
 	}
-	for _, path := range feeds.paths {
+	for _, path := range h.feeds.paths {
 		// A browser may take XML for a page of its own. JSON is protected by its type alone, which says that it is none.
 		if !strings.HasSuffix(path, ".json") {
-			bare.add("/as/xml"+path, feeds.body[path])
-			bare.add("/as/html"+path, feeds.body[path])
+			bare.add("/as/xml"+path, h.feeds.body[path])
+			bare.add("/as/html"+path, h.feeds.body[path])
 		}
 	}
-	plain := serveBare(t, base, out, bare, raw)
+	plain := serveBare(t, h.base, h.out, bare, raw)
+	inFrames := func(paths []string) opened {
+		const forWhatComesByItself = 100
+		return look(ctx, t, plain+"/frames?"+strings.Join(paths, ";"), forWhatComesByItself)
+	}
 	t.Run("without the policy", func(t *testing.T) {
-		for batch := range slices.Chunk(out.paths, framesAtOnce) {
-			seen := open(ctx, t, plain+"/frames?"+strings.Join(batch, ";"), 100)
+		for batch := range slices.Chunk(h.out.paths, framesAtOnce) {
+			seen := inFrames(batch)
 			if len(seen.Documents) != len(batch) {
 				t.Errorf("%d documents of %d", len(seen.Documents), len(batch))
 			}
@@ -137,30 +140,30 @@ func openHostile(t *testing.T, base string, site, out documents, feeds feedDocs,
 				}
 				judgeElements(t, d.Path, d.Elements)
 				if strings.HasPrefix(d.Path, "/bodies/") {
-					judgeEnds(t, d.Path, d.Elements, len(feeds.bodies))
+					judgeEnds(t, d.Path, d.Elements, len(h.carried))
 				}
 			}
-			quiet(t, seen, trap)
+			h.quiet(t, seen)
 		}
 	})
 	t.Run("feeds taken for something else", func(t *testing.T) {
 		for batch := range slices.Chunk(bare.paths, framesAtOnce) {
-			quiet(t, open(ctx, t, plain+"/frames?"+strings.Join(batch, ";"), 100), trap)
+			h.quiet(t, inFrames(batch))
 		}
 	})
-	if len(pictures.asked()) == 0 {
+	if len(h.pictures.asked()) == 0 {
 		t.Error("no picture was asked for: has the browser opened anything?")
 	}
 	t.Run("what nobody has cleaned", func(t *testing.T) {
 		ran := map[string]bool{}
 		for batch := range slices.Chunk(raw.paths, framesAtOnce) {
-			for _, r := range open(ctx, t, plain+"/frames?"+strings.Join(batch, ";"), 100).Ran {
+			for _, r := range inFrames(batch).Ran {
 				ran[r] = true
 			}
 		}
-		t.Logf("%d bodies ran, of %d; %d requests", len(ran), len(raw.paths), len(trap.asked()))
-		if len(ran) < 30 || len(trap.asked()) < 15 {
-			t.Errorf("%d bodies ran and %d requests were made: want many, or nothing above is proved", len(ran), len(trap.asked()))
+		t.Logf("%d bodies ran, of %d; %d requests", len(ran), len(raw.paths), len(h.trap.asked()))
+		if len(ran) < 30 || len(h.trap.asked()) < 15 {
+			t.Errorf("%d bodies ran and %d requests were made: want many, or nothing above is proved", len(ran), len(h.trap.asked()))
 		}
 	})
 }
@@ -168,10 +171,10 @@ func openHostile(t *testing.T, base string, site, out documents, feeds feedDocs,
 const framesAtOnce = 60
 
 // quiet reports what ran and who was asked.
-func quiet(t *testing.T, seen opened, trap *listener) {
+func (h *hostile) quiet(t *testing.T, seen opened) {
 	t.Helper()
-	if len(seen.Ran) > 0 || len(trap.asked()) > 0 {
-		t.Fatalf("ran: %q; asked for: %q", seen.Ran, trap.asked())
+	if len(seen.Ran) > 0 || len(h.trap.asked()) > 0 {
+		t.Fatalf("ran: %q; asked for: %q", seen.Ran, h.trap.asked())
 	}
 }
 

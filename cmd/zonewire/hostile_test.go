@@ -30,38 +30,47 @@ import (
 // in a browser: with the policy that our pages are served with, and without it, so that the cleaning is proved and not only
 // the policy.
 func TestNothingHostileRuns(t *testing.T) {
-	trap, pictures := listenFor(t), listenFor(t)
 	addr := freeAddr(t)
-	s := newSite(t, "ZONEWIRE_HTTP_LISTEN="+addr, "ZONEWIRE_HTTP_BASE_URL=http://"+addr, "ZONEWIRE_FEED_MAX_ITEMS=500", "ZONEWIRE_FEED_MAX_BYTES=10000000")
-	bodies := hostileBodies(t, trap, pictures)
-	first, articles := s.importHostile(t, bodies, trap, pictures)
+	h := hostile{base: "http://" + addr, trap: listenFor(t), pictures: listenFor(t)}
+	s := newSite(t, "ZONEWIRE_HTTP_LISTEN="+addr, "ZONEWIRE_HTTP_BASE_URL="+h.base, "ZONEWIRE_FEED_MAX_ITEMS=500", "ZONEWIRE_FEED_MAX_BYTES=10000000")
+	h.readBodies(t)
+	h.importInto(t, s)
 	mails := s.hostileMails(t)
 	s.daemon(addr)
-	site := crawl(t, "http://"+addr)
-	if n := strings.Count(strings.Join(site.paths, "\n"), "/articles/"); n != articles {
-		t.Errorf("%d articles are on pages, want all %d", n, articles)
-	}
-	feeds := hostileFeeds(t, "http://"+addr, articles)
-
-	out := site.clone() // all that is to be opened, by path
+	h.crawl(t)
+	h.readFeeds(t)
+	h.out = h.site.clone()
 	for i, m := range mails {
-		out.add(fmt.Sprintf("/mail/%d", i), m)
+		h.out.add(fmt.Sprintf("/mail/%d", i), m)
 	}
-	out.add(bodiesParsed, bodiesPage+strings.Join(feeds.bodies, bodyEnd)+bodyEnd)
+	h.out.add(bodiesParsed, bodiesPage+strings.Join(h.carried, bodyEnd)+bodyEnd)
 	t.Run("all is harmless as it is parsed", func(t *testing.T) {
-		for _, path := range out.paths {
-			judgeElements(t, path, parsed(t, out.body[path]))
+		for _, path := range h.out.paths {
+			judgeElements(t, path, parsed(t, h.out.body[path]))
 		}
-		judgeEnds(t, bodiesParsed, parsed(t, out.body[bodiesParsed]), len(feeds.bodies))
+		judgeEnds(t, bodiesParsed, parsed(t, h.out.body[bodiesParsed]), len(h.carried))
 	})
 	// A reader may also put a body into a page that stands.
-	inner, err := json.Marshal(feeds.bodies)
+	inner, err := json.Marshal(h.carried)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.add("/bodies/inner", fmt.Sprintf("%s<script>for (const b of %s) document.body.appendChild(document.createElement('div')).innerHTML = b + '%s'; document.scripts[0].remove()</script>",
+	h.out.add("/bodies/inner", fmt.Sprintf("%s<script>for (const b of %s) document.body.appendChild(document.createElement('div')).innerHTML = b + '%s'; document.scripts[0].remove()</script>",
 		bodiesPage, inner, bodyEnd))
-	t.Run("in a browser", func(t *testing.T) { openHostile(t, "http://"+addr, site, out, feeds, bodies, first, trap, pictures) })
+	t.Run("in a browser", h.open)
+}
+
+// hostile is what went in and what came out.
+type hostile struct {
+	base           string
+	trap, pictures *listener
+	bodies         []txtar.File // as given
+	first          int          // articles that came in before those with the bodies
+	articles       int
+	site           documents // the pages
+	feeds          documents
+	carried        []string  // the different HTML texts in the feeds
+	out            documents // all that is to be opened without the policy
 }
 
 // Bodies out of feeds stand in one page, each with a rule behind it, which what is not closed before would take in.
@@ -101,35 +110,34 @@ func (l *listener) asked() []string {
 	return slices.Clone(l.seen)
 }
 
-// hostileFile reads a file of testdata/hostile, with the hosts of this test in it.
-func hostileFile(t *testing.T, name string, trap, pictures *listener) string {
+// file reads a file of testdata/hostile, with the hosts of this test in it.
+func (h *hostile) file(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "hostile", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer("CANARY", trap.host, "IMAGES", pictures.host, "␀", "\x00").Replace(string(text))
+	return strings.NewReplacer("CANARY", h.trap.host, "IMAGES", h.pictures.host, "␀", "\x00").Replace(string(text))
 }
 
-func hostileBodies(t *testing.T, trap, pictures *listener) []txtar.File {
+func (h *hostile) readBodies(t *testing.T) {
 	t.Helper()
-	bodies := txtar.Parse([]byte(hostileFile(t, "bodies.txtar", trap, pictures))).Files
+	h.bodies = txtar.Parse([]byte(h.file(t, "bodies.txtar"))).Files
 	deep := func(name, open string, n int) {
-		bodies = append(bodies, txtar.File{Name: name, Data: []byte(strings.Repeat(open, n) + "<img src=x onerror=pwn()><script>pwn()</script>")})
+		h.bodies = append(h.bodies, txtar.File{Name: name, Data: []byte(strings.Repeat(open, n) + "<img src=x onerror=pwn()><script>pwn()</script>")})
 	}
 	deep("nested deep", "<div><b>", 200)
 	deep("nested deeper than a parser goes", "<div>", 5000)
 	deep("nested deep in tables", "<table><tr><td>", 300)
 	deep("formatted deep", "<b><i><a href=javascript:pwn()>", 1000)
-	return bodies
 }
 
-// importHostile takes in every body in three ways, and what is hostile by itself. A digest is cut of the latter, which are the
+// importInto takes in every body in three ways, and what is hostile by itself. A digest is cut of the latter, which are the
 // first articles, and one of the others.
-func (s *site) importHostile(t *testing.T, bodies []txtar.File, trap, pictures *listener) (first, articles int) {
+func (h *hostile) importInto(t *testing.T, s *site) {
 	t.Helper()
 	var lines, items bytes.Buffer
-	page := hostileFile(t, "page.html", trap, pictures)
+	page := h.file(t, "page.html")
 	if err := os.Mkdir(filepath.Join(s.dir, "pages"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +148,7 @@ func (s *site) importHostile(t *testing.T, bodies []txtar.File, trap, pictures *
 		}
 		return b.String()
 	}
-	for i, b := range bodies {
+	for i, b := range h.bodies {
 		body := string(b.Data)
 		line(t, &lines, "hostile", map[string]string{"id": fmt.Sprint("body-", i), "title": "正文 " + b.Name, "content_html": body, "content_text": body})
 		fmt.Fprintf(&items, "<item><guid>item-%d</guid><title>订阅 %s</title><description>%s</description></item>\n", i, escape(b.Name), escape(body))
@@ -152,7 +160,7 @@ func (s *site) importHostile(t *testing.T, bodies []txtar.File, trap, pictures *
 	s.write("bodies.ndjson", lines.String())
 	s.write("bodies.rss", `<rss version="2.0"><channel><title>x</title>`+items.String()+`</channel></rss>`)
 	for _, name := range []string{"fields.ndjson", "feed.rss", "feed.atom", "feed.json"} {
-		s.write(name, hostileFile(t, name, trap, pictures))
+		s.write(name, h.file(t, name))
 	}
 	s.run("zone", "add", "hostile", "--name", "边界开发区")
 	s.run("list", "add", "all", "--title", "园区早报", "--schedule", "0 8 * * *", "--all", "--max-age", "0", "--max-items", "500")
@@ -166,16 +174,15 @@ func (s *site) importHostile(t *testing.T, bodies []txtar.File, trap, pictures *
 		if result.Read != result.Added {
 			t.Errorf("import %s: %+v, want all added", strings.Join(args, " "), result)
 		}
-		articles += result.Added
+		h.articles += result.Added
 	}
 	count("fields.ndjson")
 	count("--format", "feed", "feed.rss", "feed.atom", "feed.json")
 	s.run("digest", "cut", "all", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339)) // the next is of another second
-	first = articles
+	h.first = h.articles
 	count("bodies.ndjson", "pages")
 	count("--format", "feed", "bodies.rss")
 	s.run("digest", "cut", "all")
-	return first, articles
 }
 
 // hostileMails sends what is planned, holds its headers to what we write, and gives the HTML parts.
@@ -214,8 +221,10 @@ func (s *site) hostileMails(t *testing.T) (pages []string) {
 		}
 		pages = append(pages, page)
 	}
-	if !strings.Contains(strings.Join(pages, ""), "{{.LeaveURL}}") {
-		t.Error("no mail tells what looks like a template")
+	for _, want := range []string{"{{.LeaveURL}}", "另见："} {
+		if !strings.Contains(strings.Join(pages, ""), want) {
+			t.Errorf("no mail holds %s", want)
+		}
 	}
 	return pages
 }
@@ -245,49 +254,45 @@ func (d documents) clone() documents {
 }
 
 // crawl gets every page that can be reached from the front page, in Chinese, and some in English.
-func crawl(t *testing.T, base string) documents {
+func (h *hostile) crawl(t *testing.T) {
 	t.Helper()
-	var site documents
 	queue := []string{"/", "/lists/all", "/?lang=en", "/zones/hostile?lang=en", "/zones/zone-2?lang=en", "/digests/1?lang=en", "/digests/2?lang=en"}
 	for len(queue) > 0 {
 		path := queue[0]
 		queue = queue[1:]
-		if _, known := site.body[path]; known {
+		if _, known := h.site.body[path]; known {
 			continue
 		}
-		body, res := get(t, base+path)
+		body, res := get(t, h.base+path)
 		if csp := res.Header.Get("Content-Security-Policy"); res.StatusCode != http.StatusOK || !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script") {
 			t.Errorf("%s: %s, policy %q", path, res.Status, csp)
 		}
-		site.add(path, body)
+		h.site.add(path, body)
 		for _, e := range parsed(t, body) {
 			for _, a := range e.Attr {
-				next := strings.TrimPrefix(a[1], base)
+				next := strings.TrimPrefix(a[1], h.base)
 				if e.Tag == "a" && a[0] == "href" && strings.HasPrefix(next, "/") && !strings.HasPrefix(next, "//") && !strings.Contains(next, "lang=") && !strings.Contains(next, "feed.") {
 					queue = append(queue, next)
 				}
 			}
 		}
 	}
-	return site
+	if n := strings.Count(strings.Join(h.site.paths, "\n"), "/articles/"); n != h.articles {
+		t.Errorf("%d articles are on pages, want all %d", n, h.articles)
+	}
 }
 
-// feedDocs are the feeds as bytes by name, and the different HTML texts that they carry.
-type feedDocs struct {
-	documents
-	bodies []string
-}
-
-func hostileFeeds(t *testing.T, base string, articles int) (feeds feedDocs) {
+// readFeeds reads feeds as a reader does, and keeps what they carry as HTML.
+func (h *hostile) readFeeds(t *testing.T) {
 	t.Helper()
-	add := func(html string) {
-		if html != "" && !slices.Contains(feeds.bodies, html) {
-			feeds.bodies = append(feeds.bodies, html)
+	carry := func(text string) {
+		if text != "" && !slices.Contains(h.carried, text) {
+			h.carried = append(h.carried, text)
 		}
 	}
 	for _, path := range []string{"", "/zones/hostile", "/zones/zone-2", "/zones/zone-3", "/zones/zone-4", "/zones/zone-8"} {
 		for _, format := range []string{"rss", "atom", "json"} {
-			body, res := get(t, base+path+"/feed."+format)
+			body, res := get(t, h.base+path+"/feed."+format)
 			if res.StatusCode != http.StatusOK || res.Header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s/feed.%s: %s, %v", path, format, res.Status, res.Header)
 			}
@@ -296,14 +301,14 @@ func hostileFeeds(t *testing.T, base string, articles int) (feeds feedDocs) {
 				t.Errorf("%s/feed.%s: %v", path, format, err)
 				continue
 			}
-			if path == "" && len(doc.Items) != articles {
-				t.Errorf("feed.%s has %d items, want %d", format, len(doc.Items), articles)
+			if path == "" && len(doc.Items) != h.articles {
+				t.Errorf("feed.%s has %d items, want %d", format, len(doc.Items), h.articles)
 			}
-			feeds.add(path+"/feed."+format, body)
+			h.feeds.add(path+"/feed."+format, body)
 			for _, item := range doc.Items {
-				add(item.Content)
-				if format == "rss" {
-					add(item.Description)
+				carry(item.Content)
+				if format == "rss" { // where readers take it for HTML
+					carry(item.Description)
 				}
 				for _, link := range append(item.Links, item.Link) {
 					if !harmlessAddress(link) || link == "" {
@@ -318,7 +323,6 @@ func hostileFeeds(t *testing.T, base string, articles int) (feeds feedDocs) {
 			}
 		}
 	}
-	return feeds
 }
 
 // element is one of a page, with its attributes, and how deep it stands: html is 1.
