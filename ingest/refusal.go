@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 
@@ -27,6 +28,18 @@ var (
 	wantsBrowser = regexp.MustCompile(`(?:请|需要)(?:先)?(?:开启|启用|打开)(?:您的)?(?:浏览器的?)?(?:javascript|js|cookie)|enablejavascript|javascript(?:is)?(?:required|disabled)|安全(?:验证|检查|检测)中|滑动验证|人机验证|请完成(?:安全)?验证|输入验证码|浏览器(?:安全)?检查|checkingyourbrowser|justamoment`)
 	setsCookie   = regexp.MustCompile(`document\.cookie|location(?:\.href|\.replace|\.reload|\s*=)|eval\s*\(|http-equiv=["']?refresh`)
 )
+
+// ErrWantsBrowser means that a page is a wall: a script to run, a cookie to bring, a riddle to solve. It comes with
+// [zonewire.ErrInvalid].
+var ErrWantsBrowser = errors.New("the page wants a browser")
+
+func wallf(format string, args ...any) error {
+	return &wall{zonewire.Invalidf(format, args...)}
+}
+
+type wall struct{ error }
+
+func (w *wall) Unwrap() []error { return []error{w.error, ErrWantsBrowser} }
 
 // wechatRefusals are what WeChat shows instead of an article.
 var wechatRefusals = []struct{ phrase, what string }{
@@ -70,13 +83,13 @@ func refusal(doc *goquery.Document) error {
 		}
 	}
 	if m := wantsBrowser.FindString(text); short && m != "" {
-		return zonewire.Invalidf("the page wants a browser (%s): nothing is read from it", zonewire.Shorten(m, 40))
+		return wallf("the page wants a browser (%s): nothing is read from it", zonewire.Shorten(m, 40))
 	}
 	scripts := doc.Find("script, meta[http-equiv]")
 	if text == "" && scripts.Length() > 0 && body.Find("img, iframe, frame").Length() == 0 {
 		markup, err := goquery.OuterHtml(doc.Selection)
 		if err == nil && setsCookie.MatchString(strings.ToLower(markup)) {
-			return zonewire.Invalidf("the page wants a browser: it is empty but for a script that sets a cookie or leads elsewhere")
+			return wallf("the page wants a browser: it is empty but for a script that sets a cookie or leads elsewhere")
 		}
 	}
 	return nil

@@ -170,6 +170,8 @@ func judge(a answer, err error, now time.Time) verdict {
 	return v
 }
 
+const onlyBrowsers = "it lets only browsers in, and zonewire never poses as one; ask the publisher to push to the API, or import files"
+
 // meaning explains a status to an operator, with what to do.
 func meaning(status int) string {
 	switch class := classOf(status); {
@@ -178,7 +180,7 @@ func meaning(status int) string {
 	case class == missing:
 		return "nothing is at this address; look for the new one and add that"
 	case class == blocked:
-		return "it lets only browsers in, and zonewire never poses as one; ask the publisher to push to the API, or import files"
+		return onlyBrowsers
 	case status == http.StatusTooManyRequests:
 		return "it wants to be asked less often"
 	case status == http.StatusServiceUnavailable:

@@ -2,6 +2,7 @@ package poll
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -85,7 +86,11 @@ func (w *look) list(ctx context.Context) (goOn bool, err error) {
 	}
 	doc, err := w.readList(src.answer)
 	if err != nil {
-		w.settle(verdict{class: failed, reason: "it cannot be read as a list: " + oneLine(err)}, src.timing)
+		v := verdict{class: failed, reason: "it cannot be read as a list: " + oneLine(err)}
+		if errors.Is(err, ingest.ErrWantsBrowser) {
+			v = verdict{class: blocked, reason: oneLine(err) + "; " + onlyBrowsers}
+		}
+		w.settle(v, src.timing)
 		return true, nil
 	}
 	if err := w.follow(ctx, src.answer, doc); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,6 +282,22 @@ func TestFourteenDaysOfFailuresSuspend(t *testing.T) {
 		runFor(t, m, client, 9*day, options)
 		if s := m.source(id); s.State != zonewire.SourceSuspended || len(o.asked(feedURL)) != n {
 			t.Errorf("after 16 days %s, asked %d times more", s.State, len(o.asked(feedURL))-n)
+		}
+	})
+}
+
+// A wall may also stand behind a 200.
+func TestAPageThatWantsABrowserIsBlocked(t *testing.T) {
+	bubble(t, func(t *testing.T, o *origin, m *memStore, client *http.Client) {
+		morning()
+		o.on(listURL, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprint(w, "<title>门户</title><body><p>请开启JavaScript并刷新该页</p></body>")
+		})
+		id := m.addPage(listURL)
+		runFor(t, m, client, 5*time.Minute, options)
+		if s := m.source(id); s.State != zonewire.SourceBlocked || !strings.Contains(s.Reason, "wants a browser") || !strings.Contains(s.Reason, "push to the API") {
+			t.Errorf("%s: %s", s.State, s.Reason)
 		}
 	})
 }

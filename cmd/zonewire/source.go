@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func (f *sourceFlags) apply(cmd *cobra.Command, db *session, s *zonewire.Source)
 
 // check refuses what no source can have, before anything is opened or asked.
 func (f *sourceFlags) check(cmd *cobra.Command) error {
-	if err := ingest.CheckSelectors(f.selectors); err != nil {
+	if err := errors.Join(ingest.CheckSelectors(f.selectors), ingest.CheckCharset(f.charset)); err != nil {
 		return usagef(cmd, "%w", err)
 	}
 	return nil
