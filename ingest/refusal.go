@@ -82,8 +82,10 @@ func refusal(doc *goquery.Document) error {
 			return zonewire.Invalidf("the page is an error of its server (%s)", zonewire.Shorten(h, 60))
 		}
 	}
-	if m := wantsBrowser.FindString(text); short && m != "" {
-		return wallf("the page wants a browser (%s): nothing is read from it", zonewire.Shorten(m, 40))
+	if short {
+		if m := wantsBrowser.FindString(text); m != "" {
+			return wallf("the page wants a browser (%s): nothing is read from it", zonewire.Shorten(m, 40))
+		}
 	}
 	scripts := doc.Find("script, meta[http-equiv]")
 	if text == "" && scripts.Length() > 0 && body.Find("img, iframe, frame").Length() == 0 {
