@@ -175,12 +175,12 @@ func newsFile(w io.Writer, n int) error {
 		}
 		switch i % 4 {
 		case 0, 1:
-			row["content_html"] = writer.body(14, "<p>", "</p>\n", "")
+			row["content_html"] = writer.body(16, "<p>", "</p>\n", "")
 		case 2:
-			row["content_html"] = `<div class="TRS_Editor">` + writer.body(9, `<p style="text-indent: 2em; line-height: 1.75em;"><span style="font-size: 16px; font-family: 宋体, SimSun;">　　`,
+			row["content_html"] = `<div class="TRS_Editor">` + writer.body(11, `<p style="text-indent: 2em; line-height: 1.75em;"><span style="font-size: 16px; font-family: 宋体, SimSun;">　　`,
 				"</span></p>\n", "&nbsp;<strong>") + `<p style="text-align: center;"><img src="./W020261124.jpg" OLDSRC="W020261124.jpg" /></p></div>`
 		case 3:
-			row["content_text"] = writer.body(14, "　　", "\n\n", "")
+			row["content_text"] = writer.body(16, "　　", "\n\n", "")
 		}
 		if err := enc.Encode(row); err != nil {
 			return err
