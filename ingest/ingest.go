@@ -9,8 +9,8 @@
 //     article without a usable date is dated by its arrival and marked suspect.
 //   - Stored text is NFC and holds nothing that a feed reader cannot parse. It is never folded: full-width
 //     punctuation and U+3000 are folded only in the copies that are matched.
-//   - HTML is parsed, sanitised and written again, so that it is balanced, its links are absolute, and no script or
-//     style is left.
+//   - HTML is parsed, sanitised and written again, or recognised as already so: it is balanced, its links are absolute, and
+//     no script or style is left.
 //   - A zone is a name until the store files it. [NewMatcher] refuses rather than guesses.
 package ingest
 

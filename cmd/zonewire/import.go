@@ -33,9 +33,9 @@ func newArticleImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "Store articles from files, folders or standard input (-)",
-		Long: `Reads articles from NDJSON, CSV and portal pages (HTML or their text), and stores them.
-A folder is walked, - is standard input. The same article again, by zone and id or by
-URL, is an update if it differs.
+		Long: `Reads articles from NDJSON, CSV, portal pages (HTML or their text, WeChat's too), feeds and
+WordPress exports, and stores them. A folder is walked, - is standard input. The same
+article again, by zone and id or by URL, is an update if it differs.
 
 A row that cannot be used is told with file, line and reason; the others go in, and
 the exit code is 1. An article whose zone nobody knows is kept and waits: see
@@ -56,7 +56,7 @@ zonewire zone pending. What was stored before a failure stays; run it again.`,
 			return a.importArticles(cmd.Context(), in, ingest.Options{Now: time.Now(), Zone: zone, Format: f}, createZones, dryRun)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "auto", "`FORMAT` of the files: auto, ndjson, csv or page")
+	cmd.Flags().StringVar(&format, "format", "auto", "`FORMAT` of the files: auto, ndjson, csv, page or feed")
 	cmd.Flags().StringVar(&zone, "zone", "", "`SLUG` of the zone of articles that name none")
 	cmd.Flags().BoolVar(&createZones, "create-zones", false, "add a zone for each name that nobody knows")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be stored, and store nothing")
