@@ -135,6 +135,15 @@ func (f *sourceFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
+// withSource runs fn on the open database with the number of a source.
+func (a *app) withSource(cmd *cobra.Command, arg string, fn func(db *session, id int64) error) error {
+	id, err := parseID(cmd, "source", arg)
+	if err != nil {
+		return err
+	}
+	return a.with(cmd.Context(), mustExist, func(db *session) error { return fn(db, id) })
+}
+
 func newSourceLs(a *app) *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
@@ -208,11 +217,7 @@ func newSourceShow(a *app) *cobra.Command {
 		Example: "  zonewire source show 3",
 		Args:    exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(cmd, "source", args[0])
-			if err != nil {
-				return err
-			}
-			return a.with(cmd.Context(), mustExist, func(db *session) error {
+			return a.withSource(cmd, args[0], func(db *session, id int64) error {
 				s, err := db.SourceByID(cmd.Context(), id)
 				if err != nil {
 					return err
@@ -295,17 +300,13 @@ take, use zonewire source add --dry-run.`,
 		Example: "  zonewire source edit 3 --list-selector '.news li a' --body-selector '#zoom'",
 		Args:    exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(cmd, "source", args[0])
-			if err != nil {
-				return err
-			}
 			if !anyFlag(cmd) {
 				return orNothing(cmd, nil)
 			}
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			return a.with(cmd.Context(), mustExist, func(db *session) error {
+			return a.withSource(cmd, args[0], func(db *session, id int64) error {
 				s, err := db.EditSource(cmd.Context(), a.act(), id, "source.edit", func(s *zonewire.Source) error {
 					before := *s
 					if err := f.apply(cmd, db, s); err != nil {
@@ -348,11 +349,7 @@ func sourceState(a *app, verb, short, done string, set func(*zonewire.Source, ti
 		Example: "  zonewire source " + verb + " 3",
 		Args:    exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(cmd, "source", args[0])
-			if err != nil {
-				return err
-			}
-			return a.with(cmd.Context(), mustExist, func(db *session) error {
+			return a.withSource(cmd, args[0], func(db *session, id int64) error {
 				act := a.act()
 				s, err := db.EditSource(cmd.Context(), act, id, "source."+verb, func(s *zonewire.Source) error {
 					set(s, act.At)
@@ -375,11 +372,7 @@ func newSourceRemove(a *app) *cobra.Command {
 		Example: "  zonewire source remove 3 --yes",
 		Args:    exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(cmd, "source", args[0])
-			if err != nil {
-				return err
-			}
-			return a.with(cmd.Context(), mustExist, func(db *session) error {
+			return a.withSource(cmd, args[0], func(db *session, id int64) error {
 				s, err := db.SourceByID(cmd.Context(), id)
 				if err != nil {
 					return err
