@@ -170,13 +170,7 @@ func signed(signature, secret string, body []byte) bool {
 
 // logStored says how many articles came in, if any did.
 func logStored(log *slog.Logger, stored []zonewire.Stored) {
-	added := 0
-	for _, s := range stored {
-		if s.Result == zonewire.Added {
-			added++
-		}
-	}
-	if added > 0 {
+	if added, _, _ := zonewire.Tally(stored); added > 0 {
 		log.Info("articles came in", "added", added, "read", len(stored))
 	}
 }

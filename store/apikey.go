@@ -57,25 +57,13 @@ func scanKey(rows interface{ Scan(...any) error }) (zonewire.APIKey, error) {
 	return k, err
 }
 
-// slugsOf fills the slugs of a key's zones.
-func slugsOf(ctx context.Context, q querier, k *zonewire.APIKey) error {
-	if len(k.Zones) == 0 {
-		return nil
-	}
-	all, err := zoneMap(ctx, q)
-	for _, id := range k.Zones {
-		k.Slugs = append(k.Slugs, all[id].Slug)
-	}
-	return err
-}
-
 // Keys lists the keys that stand, by name.
 func (db *DB) Keys(ctx context.Context) ([]zonewire.APIKey, error) {
 	q := db.reader()
 	all, err := collect(ctx, q, qKeys, nil, func(rows *sql.Rows) (zonewire.APIKey, error) { return scanKey(rows) })
 	for i := range all {
 		if err == nil {
-			err = slugsOf(ctx, q, &all[i])
+			all[i].Slugs, err = zoneSlugs(ctx, q, all[i].Zones)
 		}
 	}
 	return all, readError("keys", err)
@@ -98,7 +86,7 @@ func (db *DB) AddKey(ctx context.Context, act zonewire.Act, name, hash string, z
 		if err := q.row(ctx, qKeyInsert, []any{name, hash, set, toMs(act.At)}, &k.ID); err != nil {
 			return err
 		}
-		if err := slugsOf(ctx, q, &k); err != nil {
+		if k.Slugs, err = zoneSlugs(ctx, q, k.Zones); err != nil {
 			return err
 		}
 		return audit(ctx, q, act, "key.add", "key:"+name, "")
@@ -129,7 +117,7 @@ func (db *DB) KeyByToken(ctx context.Context, token string, now time.Time) (zone
 		err = zonewire.ErrNotFound
 	}
 	if err == nil {
-		err = slugsOf(ctx, q, &k)
+		k.Slugs, err = zoneSlugs(ctx, q, k.Zones)
 	}
 	if err != nil {
 		return zonewire.APIKey{}, readError("key", err)
@@ -155,8 +143,12 @@ func (db *DB) MatchZone(ctx context.Context, name, province, city string) (zonew
 	if !ok {
 		return zonewire.Zone{}, readError("zone "+name, zonewire.ErrNotFound)
 	}
-	all, err := zoneMap(ctx, q)
-	return all[id], readError("zone "+strconv.FormatInt(id, 10), err)
+	slugs, err := zoneSlugs(ctx, q, []int64{id})
+	if err != nil {
+		return zonewire.Zone{}, readError("zone "+strconv.FormatInt(id, 10), err)
+	}
+	z, err := zoneNamed(ctx, q, slugs[0])
+	return z, readError("zone "+slugs[0], err)
 }
 
 // BeginAnswer begins a request that carries an Idempotency-Key, the name; request is a hash of what it asks. It gives the

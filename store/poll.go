@@ -278,8 +278,13 @@ func finishSource(ctx context.Context, q querier, act zonewire.Act, v zonewire.V
 	if p.Title != "" {
 		now.Title = p.Title
 	}
-	if p.URL != "" && p.URL != old.URL && urlIsFree(ctx, q, p.URL) == nil {
-		now.URL = p.URL
+	if p.URL != "" && p.URL != old.URL {
+		switch err := urlIsFree(ctx, q, p.URL); {
+		case err == nil:
+			now.URL = p.URL
+		case !errors.Is(err, zonewire.ErrExists): // another source's address is left to it
+			return err
+		}
 	}
 	// Paused while it was polled: it stays so.
 	if old.State == v.Source.State {

@@ -68,7 +68,6 @@ var (
 		UPDATE subscription
 		SET state = 'active', paused_until_ms = 0
 		WHERE list_id = ?1 AND state = 'paused' AND paused_until_ms > 0 AND paused_until_ms <= ?2`)
-	qZoneSlug     = sqlText(`SELECT slug FROM zone WHERE id = ?1`)
 	qAddressHash  = sqlText(`SELECT address_hash FROM subscriber WHERE id = ?1`)
 	qAddressParts = sqlText(`SELECT address_hash, provider FROM subscriber WHERE id = ?1`)
 	// What was begun is with the mail server: its outcome is recorded as it comes.
@@ -113,12 +112,8 @@ func subscriptionsWhere(ctx context.Context, q querier, text query, args ...any)
 		return s, err
 	})
 	for i := range all {
-		for _, id := range all[i].ZoneIDs {
-			var slug string
-			if err == nil {
-				err = q.row(ctx, qZoneSlug, []any{id}, &slug)
-			}
-			all[i].Zones = append(all[i].Zones, slug)
+		if err == nil {
+			all[i].Zones, err = zoneSlugs(ctx, q, all[i].ZoneIDs)
 		}
 	}
 	return all, err

@@ -23,6 +23,7 @@ var (
 	qZone = sqlText(`
 		SELECT ` + zoneColumns + `
 		WHERE z.slug = ?1`)
+	qZoneSlug    = sqlText(`SELECT slug FROM zone WHERE id = ?1`)
 	qAliases     = sqlText(`SELECT zone_id, alias FROM zone_alias ORDER BY zone_id, alias`)
 	qZoneAliases = sqlText(`SELECT alias FROM zone_alias WHERE zone_id = ?1 ORDER BY alias`)
 	qAliasZone   = sqlText(`SELECT z.slug FROM zone_alias a JOIN zone z ON z.id = a.zone_id WHERE a.alias = ?1`)
@@ -114,6 +115,19 @@ func zoneBySlug(ctx context.Context, q querier, slug string) (zonewire.Zone, err
 		return zonewire.Zone{}, err
 	}
 	return zoneNamed(ctx, q, now)
+}
+
+// zoneSlugs gives the slugs of a few zones, and reads no others.
+func zoneSlugs(ctx context.Context, q querier, ids []int64) ([]string, error) {
+	var slugs []string
+	for _, id := range ids {
+		var slug string
+		if err := q.row(ctx, qZoneSlug, []any{id}, &slug); err != nil {
+			return nil, err
+		}
+		slugs = append(slugs, slug)
+	}
+	return slugs, nil
 }
 
 func zoneNamed(ctx context.Context, q querier, slug string) (zonewire.Zone, error) {

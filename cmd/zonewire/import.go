@@ -240,15 +240,11 @@ func (im *importer) store(ctx context.Context, batch []zonewire.Article) error {
 	if err != nil {
 		return err
 	}
+	added, updated, unchanged := zonewire.Tally(stored)
+	im.result.Added += added
+	im.result.Updated += updated
+	im.result.Unchanged += unchanged
 	for i, s := range stored {
-		switch s.Result {
-		case zonewire.Added:
-			im.result.Added++
-		case zonewire.Updated:
-			im.result.Updated++
-		default: // a withdrawn one stays withdrawn
-			im.result.Unchanged++
-		}
 		a := batch[i]
 		if s.ZoneID == 0 {
 			im.waiting[a.ZoneRaw]++
