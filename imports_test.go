@@ -17,7 +17,7 @@ var rooms = map[string][]string{
 	"poll":              {"", "ingest", "internal/outbound"},
 	"store":             {""},
 	"feed":              {""},
-	"websub":            {""},
+	"websub":            {"", "internal/outbound"},
 	"digest":            {"", "templates"},
 	"outbox":            {"", "internal/address", "internal/provider"},
 	"bounce":            {"", "internal/address", "internal/provider"},

@@ -23,6 +23,7 @@ type Zone struct {
 	Closed     time.Time // zero while open
 	MergedInto string    // slug of the zone that took its articles over, if any
 	Created    time.Time
+	Changed    time.Time // when what readers see of it changed last
 }
 
 // DisplayName is the name a reader of the locale sees.
