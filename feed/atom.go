@@ -68,8 +68,8 @@ func (p *page) atom() ([]byte, error) {
 			{Rel: "alternate", Type: JSON.MediaType(), Href: p.self(JSON)},
 		},
 	}
-	if p.site.Hub != "" {
-		d.Links = append(d.Links, atomLink{Rel: "hub", Href: p.site.Hub})
+	for _, hub := range p.site.Hubs {
+		d.Links = append(d.Links, atomLink{Rel: "hub", Href: hub})
 	}
 	for _, it := range p.items {
 		d.Entries = append(d.Entries, p.atomEntry(it))

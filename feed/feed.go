@@ -12,6 +12,7 @@ package feed
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -80,14 +81,14 @@ func (f Format) Label() string {
 // Site is what every feed of an installation shares. The zero values of Language, MaxItems and MaxBytes mean the
 // defaults.
 type Site struct {
-	BaseURL   string // without a trailing slash
-	Authority string // of the tag URIs (RFC 4151): a host name in lower case. Stored once: ids must outlive a move
-	Year      int    // of the tag URIs: a year in which the authority was ours
-	Title     string // of the feed over all zones
-	Language  string // of the feed over all zones, and of zones that name none; default zh-CN
-	MaxItems  int    // default 50
-	MaxBytes  int    // of a document before compression; default 524288. One item is always left
-	Hub       string // WebSub hub; empty = none
+	BaseURL   string   // without a trailing slash
+	Authority string   // of the tag URIs (RFC 4151): a host name in lower case. Stored once: ids must outlive a move
+	Year      int      // of the tag URIs: a year in which the authority was ours
+	Title     string   // of the feed over all zones
+	Language  string   // of the feed over all zones, and of zones that name none; default zh-CN
+	MaxItems  int      // default 50
+	MaxBytes  int      // of a document before compression; default 524288. One item is always left
+	Hubs      []string // WebSub hubs, our own first
 }
 
 // The bounds that readers live well with.
@@ -110,12 +111,55 @@ func (s Site) withDefaults() Site {
 	return s
 }
 
-// Document is what one feed holds.
+// Document is what one feed holds, or an archive of it.
 type Document struct {
-	Zone     *zonewire.Zone          // nil: the feed over all zones
-	Articles []zonewire.Article      // newest change first
+	Zone *zonewire.Zone // nil: the feed over all zones
+	View View
+	// Month makes it an archive (RFC 5005 section 4) of what arrived in that month: part Part of Parts, counted from 1.
+	Month       zonewire.Month
+	Part, Parts int
+	Over        bool // the month is over
+
+	// Articles come newest change first, in an archive newest arrival first. One whose piece is known may have no more
+	// than ID, Change, ZoneID, Updated and Received.
+	Articles []zonewire.Article
 	Zones    map[int64]zonewire.Zone // the zones that the articles of a feed over all zones are from
-	Updated  time.Time               // the newest change; zero = that of the articles. Never the present
+	Gone     []zonewire.Departure    // withdrawals to be told, newest first: tombstones in Atom, nothing elsewhere
+	Updated  time.Time               // the feed is at least as new: when an article left it last. Never the present
+	More     bool                    // there are older articles than Articles holds
+	Prev     string                  // address of the archive before; empty = none. Not needed for a later part of a month
+}
+
+// View is which part of a feed a document shows: the articles that match, and of them those before a change. The zero
+// value is the feed's first page, unfiltered. Nothing here is checked or brought into bounds.
+type View struct {
+	Category string
+	Text     string // in title or summary
+	Province string // of the feed over all zones
+	City     string
+	Limit    int   // 0 = the site's
+	Before   int64 // only changes before this one; 0 = from the newest
+}
+
+// Query is the view as it stands in an address, with its question mark: sorted, without what is empty. The zero value
+// gives nothing.
+func (v View) Query() string {
+	q := url.Values{}
+	for name, value := range map[string]string{"category": v.Category, "q": v.Text, "province": v.Province, "city": v.City} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if v.Limit > 0 {
+		q.Set("limit", strconv.Itoa(v.Limit))
+	}
+	if v.Before > 0 {
+		q.Set("before", strconv.FormatInt(v.Before, 10))
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
 }
 
 // Link is the address of a feed in one format.
@@ -146,6 +190,15 @@ func Path(slug string, f Format) string {
 		return "/feed." + string(f)
 	}
 	return "/zones/" + slug + "/feed." + string(f)
+}
+
+// ArchivePath is the path of one part, counted from 1, of what arrived in a zone in a month.
+func ArchivePath(slug string, m zonewire.Month, part int) string {
+	path := "/zones/" + slug + "/archive/" + m.String() + ".atom"
+	if part > 1 {
+		path += "?part=" + strconv.Itoa(part)
+	}
+	return path
 }
 
 // parsePath reads what [Path] wrote.

@@ -200,7 +200,7 @@ func TestCodings(t *testing.T) {
 
 func TestHeadersOfAFeed(t *testing.T) {
 	hub := site
-	hub.Hub = "https://news.example.org/hub"
+	hub.Hubs = []string{"https://news.example.org/hub"}
 	s := feed.NewServer(newStore(), hub, quiet)
 	for _, c := range []struct{ path, mediaType, self string }{
 		{zoneRSS, "application/rss+xml; charset=utf-8", "https://news.example.org" + zoneRSS},
@@ -224,7 +224,7 @@ func TestHeadersOfAFeed(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.path, diff)
 		}
-		if b := body(t, r); !bytes.Contains(b, []byte(c.self)) || !bytes.Contains(b, []byte(hub.Hub)) {
+		if b := body(t, r); !bytes.Contains(b, []byte(c.self)) || !bytes.Contains(b, []byte(hub.Hubs[0])) {
 			t.Errorf("%s: self and hub of the header are not in the document", c.path)
 		}
 	}

@@ -50,8 +50,8 @@ func (p *page) json() ([]byte, error) {
 		},
 		Items: []jsonItem{},
 	}
-	if p.site.Hub != "" {
-		d.Hubs = []*feeds.JSONHub{{Type: "WebSub", Url: p.site.Hub}}
+	for _, hub := range p.site.Hubs {
+		d.Hubs = append(d.Hubs, &feeds.JSONHub{Type: "WebSub", Url: hub})
 	}
 	for _, it := range p.items {
 		d.Items = append(d.Items, p.jsonItem(it))

@@ -10,6 +10,13 @@ import (
 // documents is a feed in every format.
 type documents [places][]byte
 
+// rendered is a document with the places of its articles in it.
+type rendered struct {
+	body    []byte
+	layout  []piece
+	channel string // names what the document says of itself, apart from its dates, its articles and links to other pages
+}
+
 // Render gives the bytes of a feed in one format. The same arguments give the same bytes. It fails, as
 // [zonewire.ErrInvalid], for a format that does not exist.
 func Render(site Site, f Format, doc Document) ([]byte, error) {
@@ -17,13 +24,28 @@ func Render(site Site, f Format, doc Document) ([]byte, error) {
 	if !ok {
 		return nil, zonewire.Invalidf("feed format %q is none of rss, atom, json", f)
 	}
-	docs, err := renderAll(site, doc)
-	return docs[place], err
+	docs, err := renderAll(site, doc, [places]*rendered{})
+	return docs[place].body, err
 }
 
-// renderAll renders every format with the same items: the newest that keep each document within the site's bounds, and
+// renderOne renders one format.
+func renderOne(site Site, f Format, doc Document, known *rendered) (rendered, error) {
+	body, err := Render(site, f, doc)
+	return rendered{body: body}, err
+}
+
+// renderAll renders every format with the same items.
+func renderAll(site Site, doc Document, known [places]*rendered) (all [places]rendered, err error) {
+	docs, err := renderDocuments(site, doc)
+	for place := range all {
+		all[place].body = docs[place]
+	}
+	return all, err
+}
+
+// renderDocuments renders every format with the same items: the newest that keep each document within the site's bounds, and
 // at least one.
-func renderAll(site Site, doc Document) (documents, error) {
+func renderDocuments(site Site, doc Document) (documents, error) {
 	p := newPage(site.withDefaults(), doc)
 	docs, err := p.render()
 	if err != nil || docs.longest() <= p.site.MaxBytes {

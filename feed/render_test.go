@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestGoldenFeeds(t *testing.T) {
 	hub := site
-	hub.Hub = "https://news.example.org/hub"
+	hub.Hubs = []string{"https://news.example.org/hub"}
 	for name, c := range map[string]struct {
 		site feed.Site
 		doc  feed.Document

@@ -101,8 +101,8 @@ func (p *page) rss() ([]byte, error) {
 		Title: newPlain(p.title),
 		Links: []rssLink{{Href: p.self(RSS), Rel: "self", Type: RSS.MediaType()}},
 	}
-	if p.site.Hub != "" {
-		c.Links = append(c.Links, rssLink{Href: p.site.Hub, Rel: "hub"})
+	for _, hub := range p.site.Hubs {
+		c.Links = append(c.Links, rssLink{Href: hub, Rel: "hub"})
 	}
 	for _, it := range p.items {
 		c.Items = append(c.Items, p.rssItem(it))

@@ -156,13 +156,13 @@ func (s *Server) render(ctx context.Context, c *cell) error {
 	if doc.Articles, err = s.src.Articles(ctx, zonewire.ArticleQuery{ZoneID: c.zone.ID, Limit: s.site.MaxItems}); err != nil {
 		return fmt.Errorf("read articles of feed %s: %w", name, err)
 	}
-	docs, err := renderAll(s.site, doc)
+	docs, err := renderAll(s.site, doc, [places]*rendered{})
 	if err != nil {
 		return err
 	}
 	old, next := c.set.Load(), &snapshots{}
 	for place, f := range Formats() {
-		hash := hashOf(docs[place])
+		hash := hashOf(docs[place].body)
 		if old != nil && old[place].hash == hash {
 			next[place] = old[place]
 			continue
@@ -175,7 +175,7 @@ func (s *Server) render(ctx context.Context, c *cell) error {
 			modified = now.Truncate(time.Second)
 		}
 		self := s.site.BaseURL + Path(c.zone.Slug, f)
-		if next[place], err = newSnapshot(docs[place], hash, modified, f, self, s.site.Hub); err != nil {
+		if next[place], err = newSnapshot(docs[place].body, hash, modified, f, self, s.site.Hubs); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,7 @@ func hashOf(body []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func newSnapshot(body []byte, hash string, modified time.Time, f Format, self, hub string) (*snapshot, error) {
+func newSnapshot(body []byte, hash string, modified time.Time, f Format, self string, hubs []string) (*snapshot, error) {
 	var packed bytes.Buffer
 	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err == nil {
@@ -79,7 +79,7 @@ func newSnapshot(body []byte, hash string, modified time.Time, f Format, self, h
 		return nil, fmt.Errorf("compress feed: %w", err)
 	}
 	link := "<" + self + `>; rel="self"`
-	if hub != "" {
+	for _, hub := range hubs {
 		link += ", <" + hub + `>; rel="hub"`
 	}
 	return &snapshot{
