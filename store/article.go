@@ -83,9 +83,9 @@ var (
 		INSERT INTO article (seq, change, zone_id, zone_raw, province, city, external_id, url, url_canon, title_key,
 			content_hash, title, summary, content_html, source, author, category, language, image, published_ms,
 			published_offset, date_precision, date_suspect, received_ms, updated_ms, withdrawn_ms, withdrawn_reason,
-			dup_of, layers, charset, source_id, replaced, sketch, story_a, story_b)
+			dup_of, layers, charset, source_id, replaced, sketch, story_a, story_b, month)
 		VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-			?23, ?23, 0, '', ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)
+			?23, ?23, 0, '', ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)
 		RETURNING id`)
 	qArticleUpdate = sqlText(`
 		UPDATE article
@@ -93,7 +93,7 @@ var (
 			content_hash = ?10, title = ?11, summary = ?12, content_html = ?13, source = ?14, author = ?15, category = ?16,
 			language = ?17, image = ?18, published_ms = ?19, published_offset = ?20, date_precision = ?21,
 			date_suspect = ?22, updated_ms = ?23, layers = ?24, charset = ?25, external_id = ?26, title_key = ?27,
-			source_id = ?28, replaced = ?29, sketch = ?30, story_a = ?31, story_b = ?32
+			source_id = ?28, replaced = ?29, sketch = ?30, story_a = ?31, story_b = ?32, month = CASE WHEN ?33 = 0 THEN month ELSE ?33 END
 		WHERE id = ?1`)
 	qRevisionAdd = sqlText(`
 		INSERT INTO article_revision (article_id, replaced_ms, title, summary, content_html)
@@ -101,8 +101,6 @@ var (
 	qAttachments      = sqlText(`SELECT url, name, type, length FROM attachment WHERE article_id = ?1 ORDER BY position`)
 	qAttachmentsClear = sqlText(`DELETE FROM attachment WHERE article_id = ?1`)
 	qAttachmentAdd    = sqlText(`INSERT INTO attachment (article_id, position, url, name, type, length) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`)
-	qChangedZones     = sqlText(`SELECT DISTINCT zone_id FROM article WHERE change > ?1 AND zone_id IS NOT NULL`)
-	qChangedMerged    = sqlText(`SELECT id FROM zone WHERE merged_into IS NOT NULL`)
 )
 
 func scanArticle(rows interface{ Scan(...any) error }) (zonewire.Article, error) {
@@ -268,10 +266,14 @@ func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.A
 	_, offset := a.Published.Zone()
 	keyA, keyB := a.Sketch.Keys()
 	a.Change = seq.next()
+	month := int64(0)
+	if a.ZoneID != 0 {
+		month = int64(zonewire.MonthOf(act.At))
+	}
 	err = q.row(ctx, qArticleInsert, []any{a.Change, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.ExternalID,
 		a.URL, a.URLCanon, a.TitleKey, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category,
 		a.Language, a.Image, toMs(a.Published), offset / 60, string(a.Precision), toFlag(a.Suspect), toMs(a.Received),
-		nullID(dup), layers, a.Charset, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB}, &a.ID)
+		nullID(dup), layers, a.Charset, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB, month}, &a.ID)
 	if err != nil {
 		return zonewire.Stored{}, err
 	}
@@ -328,19 +330,23 @@ func (db *DB) Articles(ctx context.Context, aq zonewire.ArticleQuery) ([]zonewir
 	if aq.ZoneID != 0 {
 		text = qArticlesZone
 	}
-	if aq.Before == 0 {
-		aq.Before = 1<<63 - 1
-	}
-	args := []any{aq.ZoneID, aq.Province, aq.City, aq.Category, likePattern(aq.Text), toMs(aq.Since), aq.Before,
-		toFlag(aq.Unfiled), toFlag(aq.Withdrawn), int64(aq.Limit)}
 	q := db.reader()
-	all, err := collect(ctx, q, text, args, func(rows *sql.Rows) (zonewire.Article, error) { return scanArticle(rows) })
+	all, err := collect(ctx, q, text, articleArgs(aq), func(rows *sql.Rows) (zonewire.Article, error) { return scanArticle(rows) })
 	for i := range all {
 		if err == nil {
 			all[i], err = withAttachments(ctx, q, all[i])
 		}
 	}
 	return all, readError("articles", err)
+}
+
+// articleArgs are the parameters of [articleFilters].
+func articleArgs(aq zonewire.ArticleQuery) []any {
+	if aq.Before == 0 {
+		aq.Before = 1<<63 - 1
+	}
+	return []any{aq.ZoneID, aq.Province, aq.City, aq.Category, likePattern(aq.Text), toMs(aq.Since), aq.Before,
+		toFlag(aq.Unfiled), toFlag(aq.Withdrawn), int64(aq.Limit)}
 }
 
 // ArticlesByID gives the articles in the order asked, leaving out ids that are unknown.
@@ -370,15 +376,4 @@ func likePattern(text string) string {
 		return ""
 	}
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
-}
-
-// ChangedZones lists the zones with an article that was filed, changed or withdrawn after the counter value. Zones
-// that were merged are among them: what moved out of them has left no trace.
-func (db *DB) ChangedZones(ctx context.Context, since int64) ([]int64, error) {
-	ids, err := collect(ctx, db.reader(), qChangedZones, []any{since}, scanInt)
-	if err != nil {
-		return nil, readError("changed zones", err)
-	}
-	merged, err := collect(ctx, db.reader(), qChangedMerged, nil, scanInt)
-	return append(ids, merged...), readError("changed zones", err)
 }

@@ -372,26 +372,3 @@ func TestWritersNeverCommitBehindAWindow(t *testing.T) {
 		}
 	})
 }
-
-func TestFeedVersionsKeepTheirMoment(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, db *store.DB) {
-		version := func(hash string, after time.Duration) time.Duration {
-			return must[time.Time](t)(db.PutFeedVersion(t.Context(), "zone/1.rss", hash, t0.Add(after))).Sub(t0)
-		}
-		for _, c := range []struct {
-			name  string
-			hash  string
-			after time.Duration
-			want  time.Duration
-		}{
-			{"the first, in whole seconds", "a", 1500 * time.Millisecond, time.Second},
-			{"the same later", "a", time.Hour, time.Second},
-			{"another within the second", "b", 1700 * time.Millisecond, 2 * time.Second},
-			{"another later", "c", time.Hour, time.Hour},
-		} {
-			if got := version(c.hash, c.after); got != c.want {
-				t.Errorf("%s: got %v, want %v", c.name, got, c.want)
-			}
-		}
-	})
-}

@@ -225,6 +225,9 @@ func (db *DB) WithdrawArticle(ctx context.Context, act zonewire.Act, id int64, r
 			if _, err := q.exec(ctx, qWithdraw, id, toMs(act.At), reason, seq.next()); err != nil {
 				return err
 			}
+			if err := depart(ctx, q, act, a, seq.n, false); err != nil {
+				return err
+			}
 		} else if !purge {
 			return fmt.Errorf("withdrawn on %s: %w", a.Withdrawn.Format("2006-01-02"), zonewire.ErrGone)
 		}
@@ -245,6 +248,9 @@ func (db *DB) WithdrawArticle(ctx context.Context, act zonewire.Act, id int64, r
 					return err
 				}
 			}
+		}
+		if err := forgetFeeds(ctx, q, a.ZoneID); err != nil {
+			return err
 		}
 		if err := seq.save(ctx, q); err != nil {
 			return err

@@ -107,8 +107,12 @@ func updateArticle(ctx context.Context, q querier, seq *sequence, act zonewire.A
 		}
 	}
 	a.Change = seq.next()
+	month := int64(0)           // stays
 	if old.ZoneID != a.ZoneID { // filing makes it new to the zone's lists
-		a.Seq = a.Change
+		a.Seq, month = a.Change, int64(zonewire.MonthOf(act.At))
+		if err := depart(ctx, q, act, old, a.Change, true); err != nil {
+			return 0, err
+		}
 	}
 	layers, err := layersText(a)
 	if err != nil {
@@ -119,7 +123,7 @@ func updateArticle(ctx context.Context, q querier, seq *sequence, act zonewire.A
 	_, err = q.exec(ctx, qArticleUpdate, a.ID, a.Change, a.Seq, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.URL,
 		a.URLCanon, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category, a.Language, a.Image,
 		toMs(a.Published), offset/60, string(a.Precision), toFlag(a.Suspect), toMs(a.Updated), layers, a.Charset,
-		a.ExternalID, a.TitleKey, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB)
+		a.ExternalID, a.TitleKey, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB, month)
 	return a.Change, err
 }
 

@@ -30,6 +30,12 @@ func TestTheFirstSchemaIsUpgraded(t *testing.T) {
 		`INSERT INTO variant VALUES (1, 1, 'zh-CN', '', 1, 0, x'')`,
 		`INSERT INTO delivery (digest_id, subscriber_id, subscription_id, variant_id, state, reason, attempts, losses, next_ms, claim, worker_id, began_ms, done_ms, code, enhanced, reply)
 			SELECT 1, id, id, 1, CASE id WHEN 4 THEN 3 ELSE 0 END, '', 0, 0, 1, 0, 0, 0, 0, 0, '', '' FROM subscriber WHERE id < 5`,
+		`INSERT INTO zone VALUES (1, 'a', '', '甲区', '', '', '', '', '', '', 'zh-CN', 0, NULL, 7)`,
+		// Received on 1 December in Shanghai; the second is withdrawn.
+		`INSERT INTO article (id, seq, change, zone_id, zone_raw, province, city, external_id, url, url_canon, title_key, content_hash, title, summary, content_html, source,
+			author, category, language, image, published_ms, published_offset, date_precision, date_suspect, received_ms, updated_ms, withdrawn_ms, withdrawn_reason, layers, charset)
+			SELECT n, n, n, 1, '', '', '', '', '', '', '', 'h', '标题', '', '', '', '', '', '', '', 1, 480, 'day', 0, 1796054400000, 1, (n - 1) * 9, '', '', ''
+			FROM (SELECT 1 AS n UNION SELECT 2)`,
 	} {
 		if _, err := old.Exec(text); err != nil {
 			t.Fatalf("%s: %v", text, err)
@@ -51,5 +57,16 @@ func TestTheFirstSchemaIsUpgraded(t *testing.T) {
 	}
 	if c := must[zonewire.Digest](t)(db.Digest(t.Context(), 1)).Counts; c.Sum() != 4 || c[zonewire.Accepted] != 1 {
 		t.Errorf("counts %v", c)
+	}
+
+	arrived := must[[]zonewire.ArrivedIn](t)(db.Arrivals(t.Context(), 1))
+	if len(arrived) != 1 || arrived[0] != (zonewire.ArrivedIn{Month: 202612, Articles: 2}) {
+		t.Errorf("arrivals %+v", arrived)
+	}
+	if gone := must[[]zonewire.Departure](t)(db.Departures(t.Context(), 1, 9)); len(gone) != 1 || gone[0].Article != 2 || gone[0].Moved {
+		t.Errorf("departures %+v", gone)
+	}
+	if z := must[zonewire.Zone](t)(db.Zone(t.Context(), "a")); z.Changed.UnixMilli() != 7 {
+		t.Errorf("zone changed %v", z.Changed)
 	}
 }

@@ -155,6 +155,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"a.seq > ?1 AND a.seq <= ?2", "article_seq"},
 		{"WHERE a.zone_id = ?1", "article_zone_change"},
 		{"WHERE a.change > 0", "article_change"},
+		{"WHERE a.month = ?2", "article_month (zone_id=? AND month=?)"},
+		{"GROUP BY month", "COVERING INDEX article_month"},
+		{"DELETE FROM hub_subscription WHERE lease_ms", "hub_subscription_lease"},
 		{"external_id = ?1 AND external_id <> '' AND zone_id = ?2", "article_external"},
 		{"url_canon = ?1", "article_url"},
 	} {

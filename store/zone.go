@@ -12,7 +12,7 @@ import (
 )
 
 const zoneColumns = `z.id, z.slug, z.code, z.name, z.name_en, z.level, z.type, z.province, z.city, z.homepage, z.language,
-			z.closed_ms, COALESCE(m.slug, ''), z.created_ms
+			z.closed_ms, COALESCE(m.slug, ''), z.created_ms, z.changed_ms
 		FROM zone z
 		LEFT JOIN zone m ON m.id = z.merged_into`
 
@@ -29,15 +29,15 @@ var (
 	qAliasZone   = sqlText(`SELECT z.slug FROM zone_alias a JOIN zone z ON z.id = a.zone_id WHERE a.alias = ?1`)
 	qFormerSlug  = sqlText(`SELECT z.slug FROM zone_slug s JOIN zone z ON z.id = s.zone_id WHERE s.slug = ?1`)
 	qZoneInsert  = sqlText(`
-		INSERT INTO zone (slug, code, name, name_en, level, type, province, city, homepage, language, closed_ms, created_ms)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11)
+		INSERT INTO zone (slug, code, name, name_en, level, type, province, city, homepage, language, closed_ms, created_ms, changed_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?11)
 		RETURNING id`)
 	qZoneUpdate = sqlText(`
 		UPDATE zone
-		SET code = ?2, name = ?3, name_en = ?4, level = ?5, type = ?6, province = ?7, city = ?8, homepage = ?9, language = ?10
+		SET code = ?2, name = ?3, name_en = ?4, level = ?5, type = ?6, province = ?7, city = ?8, homepage = ?9, language = ?10, changed_ms = ?11
 		WHERE id = ?1`)
-	qZoneRename   = sqlText(`UPDATE zone SET slug = ?2 WHERE id = ?1`)
-	qZoneClose    = sqlText(`UPDATE zone SET closed_ms = ?2, merged_into = ?3 WHERE id = ?1`)
+	qZoneRename   = sqlText(`UPDATE zone SET slug = ?2, changed_ms = ?3 WHERE id = ?1`)
+	qZoneClose    = sqlText(`UPDATE zone SET closed_ms = ?2, changed_ms = ?2, merged_into = ?3 WHERE id = ?1`)
 	qFormerAdd    = sqlText(`INSERT INTO zone_slug (slug, zone_id) VALUES (?1, ?2) ON CONFLICT (slug) DO UPDATE SET zone_id = excluded.zone_id`)
 	qFormerRemove = sqlText(`DELETE FROM zone_slug WHERE slug = ?1`)
 	qAliasAdd     = sqlText(`INSERT INTO zone_alias (alias, zone_id) VALUES (?1, ?2)`)
@@ -54,7 +54,7 @@ var (
 		WHERE zone_id IS NULL AND zone_raw = ?1 AND province = ?2 AND city = ?3
 		ORDER BY id`)
 	qZoneArticles = sqlText(`SELECT id FROM article WHERE zone_id = ?1 ORDER BY seq`)
-	qArticleFile  = sqlText(`UPDATE article SET zone_id = ?2, seq = ?3, change = ?3 WHERE id = ?1`)
+	qArticleFile  = sqlText(`UPDATE article SET zone_id = ?2, seq = ?3, change = ?3, month = ?4 WHERE id = ?1`)
 	qListsOfZone  = sqlText(`
 		UPDATE list_zone SET zone_id = ?2
 		WHERE zone_id = ?1 AND list_id NOT IN (SELECT list_id FROM list_zone WHERE zone_id = ?2)`)
@@ -65,10 +65,10 @@ var (
 
 func scanZone(rows interface{ Scan(...any) error }) (zonewire.Zone, error) {
 	var z zonewire.Zone
-	var closed, created int64
+	var closed, created, changed int64
 	err := rows.Scan(&z.ID, &z.Slug, &z.Code, &z.Name, &z.NameEn, &z.Level, &z.Type, &z.Province, &z.City,
-		&z.Homepage, &z.Language, &closed, &z.MergedInto, &created)
-	z.Closed, z.Created = fromMs(closed), fromMs(created)
+		&z.Homepage, &z.Language, &closed, &z.MergedInto, &created, &changed)
+	z.Closed, z.Created, z.Changed = fromMs(closed), fromMs(created), fromMs(changed)
 	return z, err
 }
 
@@ -157,7 +157,7 @@ func (db *DB) AddZone(ctx context.Context, act zonewire.Act, z zonewire.Zone) (a
 		if added, err = insertZone(ctx, q, act, z); err != nil {
 			return err
 		}
-		filed, err = db.zonesChanged(ctx, q, seq)
+		filed, err = db.zonesChanged(ctx, q, seq, act)
 		return err
 	})
 	return added, filed, err
@@ -212,7 +212,7 @@ func insertAlias(ctx context.Context, q querier, z zonewire.Zone, alias string) 
 
 // zonesChanged ends each transaction that changes what names mean: readers see the new generation, and articles that
 // waited under a name that now means a zone are filed into it.
-func (db *DB) zonesChanged(ctx context.Context, q querier, seq *sequence) (filed int, err error) {
+func (db *DB) zonesChanged(ctx context.Context, q querier, seq *sequence, act zonewire.Act) (filed int, err error) {
 	if err := bumpZones(ctx, q); err != nil {
 		return 0, err
 	}
@@ -234,7 +234,7 @@ func (db *DB) zonesChanged(ctx context.Context, q querier, seq *sequence) (filed
 		if err != nil {
 			return 0, err
 		}
-		if err := file(ctx, q, seq, zone, ids); err != nil {
+		if err := file(ctx, q, seq, act, zone, ids); err != nil {
 			return 0, err
 		}
 		filed += len(ids)
@@ -243,9 +243,10 @@ func (db *DB) zonesChanged(ctx context.Context, q querier, seq *sequence) (filed
 }
 
 // file gives the articles a zone and a new place in the sequence, so that lists and feeds see them as new.
-func file(ctx context.Context, q querier, seq *sequence, zone int64, ids []int64) error {
+func file(ctx context.Context, q querier, seq *sequence, act zonewire.Act, zone int64, ids []int64) error {
+	month := int64(zonewire.MonthOf(act.At))
 	for _, id := range ids {
-		if _, err := q.exec(ctx, qArticleFile, id, zone, seq.next()); err != nil {
+		if _, err := q.exec(ctx, qArticleFile, id, zone, seq.next(), month); err != nil {
 			return err
 		}
 	}
@@ -268,7 +269,7 @@ func (db *DB) EditZone(ctx context.Context, act zonewire.Act, slug string, chang
 		if err := updateZone(ctx, q, act, edited); err != nil {
 			return err
 		}
-		filed, err = db.zonesChanged(ctx, q, seq)
+		filed, err = db.zonesChanged(ctx, q, seq, act)
 		return err
 	})
 	return edited, filed, err
@@ -278,7 +279,7 @@ func updateZone(ctx context.Context, q querier, act zonewire.Act, z zonewire.Zon
 	if err := z.Validate(); err != nil {
 		return err
 	}
-	if _, err := q.exec(ctx, qZoneUpdate, z.ID, z.Code, z.Name, z.NameEn, z.Level, z.Type, z.Province, z.City, z.Homepage, z.Language); err != nil {
+	if _, err := q.exec(ctx, qZoneUpdate, z.ID, z.Code, z.Name, z.NameEn, z.Level, z.Type, z.Province, z.City, z.Homepage, z.Language, toMs(act.At)); err != nil {
 		return err
 	}
 	return audit(ctx, q, act, "zone.edit", "zone:"+z.Slug, z.Name)
@@ -303,7 +304,7 @@ func (db *DB) ImportZones(ctx context.Context, act zonewire.Act, in []zonewire.Z
 				return fmt.Errorf("zone %s: %w", z.Slug, err)
 			}
 		}
-		counts.Filed, err = db.zonesChanged(ctx, q, seq)
+		counts.Filed, err = db.zonesChanged(ctx, q, seq, act)
 		return err
 	})
 	return counts, err
@@ -331,7 +332,7 @@ func importZone(ctx context.Context, q querier, act zonewire.Act, z zonewire.Zon
 			}
 		}
 	}
-	z.ID, z.Created, z.Closed, z.MergedInto, z.Aliases = old.ID, old.Created, old.Closed, old.MergedInto, nil
+	z.ID, z.Created, z.Changed, z.Closed, z.MergedInto, z.Aliases = old.ID, old.Created, old.Changed, old.Closed, old.MergedInto, nil
 	bare := old
 	bare.Aliases = nil
 	if fmt.Sprint(bare) == fmt.Sprint(z) {
@@ -364,7 +365,7 @@ func (db *DB) RenameZone(ctx context.Context, act zonewire.Act, old, new string)
 		if _, err := q.exec(ctx, qFormerRemove, new); err != nil {
 			return err
 		}
-		if _, err := q.exec(ctx, qZoneRename, z.ID, new); err != nil {
+		if _, err := q.exec(ctx, qZoneRename, z.ID, new, toMs(act.At)); err != nil {
 			return err
 		}
 		if _, err := q.exec(ctx, qFormerAdd, old, z.ID); err != nil {
@@ -400,14 +401,14 @@ func (db *DB) CloseZone(ctx context.Context, act zonewire.Act, slug, into string
 			if target.ID == z.ID || !target.Closed.IsZero() {
 				return zonewire.Invalidf("zone %s cannot take over: it is the same zone, or closed", into)
 			}
-			if moved, err = moveZone(ctx, q, seq, z.ID, target.ID); err != nil {
+			if moved, err = moveZone(ctx, q, seq, act, z.ID, target.ID); err != nil {
 				return err
 			}
 		}
 		if _, err := q.exec(ctx, qZoneClose, z.ID, toMs(act.At), nullID(target.ID)); err != nil {
 			return err
 		}
-		if _, err := db.zonesChanged(ctx, q, seq); err != nil {
+		if _, err := db.zonesChanged(ctx, q, seq, act); err != nil {
 			return err
 		}
 		return audit(ctx, q, act, "zone.close", "zone:"+slug, "into "+into)
@@ -416,12 +417,12 @@ func (db *DB) CloseZone(ctx context.Context, act zonewire.Act, slug, into string
 }
 
 // moveZone hands articles, lists and choices of one zone to another.
-func moveZone(ctx context.Context, q querier, seq *sequence, from, to int64) (int, error) {
+func moveZone(ctx context.Context, q querier, seq *sequence, act zonewire.Act, from, to int64) (int, error) {
 	ids, err := collect(ctx, q, qZoneArticles, []any{from}, scanInt)
 	if err != nil {
 		return 0, err
 	}
-	if err := file(ctx, q, seq, to, ids); err != nil {
+	if err := file(ctx, q, seq, act, to, ids); err != nil {
 		return 0, err
 	}
 	if _, err := q.exec(ctx, qListsOfZone, from, to); err != nil {
@@ -473,7 +474,7 @@ func (db *DB) AddAlias(ctx context.Context, act zonewire.Act, slug, alias string
 		if err := insertAlias(ctx, q, z, alias); err != nil {
 			return err
 		}
-		if filed, err = db.zonesChanged(ctx, q, seq); err != nil {
+		if filed, err = db.zonesChanged(ctx, q, seq, act); err != nil {
 			return err
 		}
 		return audit(ctx, q, act, "zone.alias.add", "zone:"+z.Slug, alias)
