@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -172,15 +173,18 @@ func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
 	}), &log
 }
 
-func feeds(z *zonewire.Zone) []web.Feed {
-	path, title := "/", "全部开发区"
+func feeds(z *zonewire.Zone, province string) []web.Feed {
+	path, title, query := "/", "全部开发区", ""
+	if province != "" {
+		query = "?province=" + url.QueryEscape(province)
+	}
 	if z != nil {
 		path, title = "/zones/"+z.Slug+"/", z.Name
 	}
 	return []web.Feed{
-		{title + "（RSS）", base + path + "feed.rss", "application/rss+xml", "RSS"},
-		{title + "（Atom）", base + path + "feed.atom", "application/atom+xml", "Atom"},
-		{title + "（JSON Feed）", base + path + "feed.json", "application/feed+json", "JSON Feed"},
+		{title + "（RSS）", base + path + "feed.rss" + query, "application/rss+xml", "RSS"},
+		{title + "（Atom）", base + path + "feed.atom" + query, "application/atom+xml", "Atom"},
+		{title + "（JSON Feed）", base + path + "feed.json" + query, "application/feed+json", "JSON Feed"},
 	}
 }
 

@@ -109,13 +109,13 @@ type frame struct {
 	Other     string // the other locale
 	OtherURL  string // this page in it
 	Canonical string // absolute address without language, for pages that may be found; else empty
-	Feeds     []Feed // for discovery in the head
+	Feeds     []Feed // for discovery in the head: the page's own, else those of all zones
 	chosen    bool   // the reader picked the language by the switch
 }
 
 func (s *server) frame(r *http.Request) frame {
 	locale, chosen := localeOf(r)
-	f := frame{Site: s.Templates.SiteTitle(locale), Locale: locale, StyleURL: styleURL, chosen: chosen}
+	f := frame{Site: s.Templates.SiteTitle(locale), Locale: locale, StyleURL: styleURL, Feeds: s.Feeds(nil, ""), chosen: chosen}
 	for _, other := range zonewire.Locales() {
 		if other != locale {
 			f.Other = other

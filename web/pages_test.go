@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -205,6 +206,7 @@ func TestFrontPage(t *testing.T) {
 	equal(t, "open zones", attrs(doc, ".zones a", "href"), []string{"/zones/beiling", "/zones/yunhe", "/zones/qingtan", "/zones/nanshan", "/zones/wuming"})
 	equal(t, "open lists", attrs(doc, ".plain a", "href"), []string{"/lists/morning", "/lists/zhejiang", "/lists/two"})
 	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"]`, "href"), []string{base + "/feed.rss", base + "/feed.atom", base + "/feed.json"})
+	equal(t, "a list of all feeds", attrs(doc, `a[type="text/x-opml"]`, "href"), []string{base + "/zones.opml"})
 	if n := doc.Find(".news li").Length(); n != 20 {
 		t.Errorf("%d headlines, want 20", n)
 	}
@@ -231,6 +233,21 @@ func TestFrontPageOfManyZonesNamesProvinces(t *testing.T) {
 	for _, href := range attrs(doc, ".zones a", "href") {
 		if page := parse(t, get(h, href)); page.Find(".zones a").Length() == 0 {
 			t.Errorf("%s names no zone", href)
+		}
+	}
+}
+
+func TestEveryPageOffersFeeds(t *testing.T) {
+	h, _ := serve(t, sample())
+	for path, want := range map[string]string{
+		"/?province=" + url.QueryEscape("江苏省"): "/feed.rss?province=" + url.QueryEscape("江苏省"),
+		"/articles/1":    "/zones/yunhe/feed.rss",
+		"/lists/morning": "/feed.rss",
+		"/nowhere":       "/feed.rss",
+	} {
+		doc := parse(t, get(h, path))
+		if got := attrs(doc, `head link[rel="alternate"]`, "href"); len(got) != 3 || got[0] != base+want {
+			t.Errorf("%s offers %v, want %s first", path, got, want)
 		}
 	}
 }

@@ -77,6 +77,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) error {
 		Articles  []zonewire.Article
 		Names     map[int64]zonewire.Zone
 		Lists     []zonewire.List
+		OPML      string // of every feed; empty: not offered here
 	}{frame: s.frame(r), Today: s.Now().In(zonewire.Shanghai), Provinces: byProvince(zones), Names: byID(zones)}
 	if chosen != "" {
 		view.Provinces = slices.DeleteFunc(view.Provinces, func(p province) bool { return p.Key() != chosen })
@@ -102,9 +103,10 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) error {
 		if view.Lists, err = s.openLists(r.Context(), func(zonewire.List) bool { return true }); err != nil {
 			return err
 		}
-		view.Feeds = s.Feeds(nil)
+		view.OPML = s.BaseURL + "/zones.opml"
 		view.Canonical = s.BaseURL + "/"
 	} else {
+		view.Feeds = s.Feeds(nil, view.Province.Name)
 		view.Canonical = s.BaseURL + "/?province=" + url.QueryEscape(chosen)
 	}
 	return s.render(w, r, http.StatusOK, "home.html", view)
@@ -149,7 +151,7 @@ func (s *server) zone(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := s.frame(r)
-	f.Feeds = s.Feeds(&z)
+	f.Feeds = s.Feeds(&z, "")
 	f.Canonical = s.BaseURL + "/zones/" + z.Slug
 	view := struct {
 		frame
@@ -216,6 +218,9 @@ func (s *server) article(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := s.frame(r)
 	f.Canonical = s.BaseURL + r.URL.Path
+	if z.Closed.IsZero() {
+		f.Feeds = s.Feeds(&z, "")
+	}
 	also, err := s.also(r.Context(), f, a)
 	if err != nil {
 		return err

@@ -81,8 +81,8 @@ type Feed struct {
 	Name  string // of the format, short: "Atom"
 }
 
-// Feeds lists the feeds of a zone, or of all zones for nil, the default first.
-type Feeds func(zone *zonewire.Zone) []Feed
+// Feeds lists the feeds of a zone, or with nil of all zones in a province, or with neither of all, the default first.
+type Feeds func(zone *zonewire.Zone, province string) []Feed
 
 // Config is what the pages need besides the store. All of it but Describe must be set.
 type Config struct {

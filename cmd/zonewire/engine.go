@@ -119,18 +119,24 @@ func (e *engine) pages() http.Handler {
 		BaseURL:   e.site.BaseURL,
 		Secret:    e.db.secret,
 		Templates: e.set,
-		Feeds: func(zone *zonewire.Zone) []web.Feed {
-			links := e.site.URLs(zone)
-			feeds := make([]web.Feed, len(links))
-			for i, l := range links {
-				feeds[i] = web.Feed{Title: l.Title, URL: l.URL, Type: l.Type, Name: l.Format.Label()}
-			}
-			return feeds
-		},
+		Feeds:     e.discover,
 		Now:      time.Now,
 		Log:      e.log,
 		Describe: describe,
 	})
+}
+
+// discover lists the feeds that a page offers.
+func (e *engine) discover(zone *zonewire.Zone, province string) []web.Feed {
+	var feeds []web.Feed
+	for _, l := range e.site.URLs(zone) {
+		f := web.Feed{Title: l.Title, URL: l.URL, Type: l.Type, Name: l.Format.Label()}
+		if province != "" {
+			f.Title, f.URL = province+" · "+l.Format.Label(), l.URL+feed.View{Province: province}.Query()
+		}
+		feeds = append(feeds, f)
+	}
+	return feeds
 }
 
 // api is the handler of /api/.
