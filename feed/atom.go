@@ -4,16 +4,25 @@ import (
 	"encoding/xml"
 
 	"github.com/gorilla/feeds"
+
+	"zonewire"
+)
+
+// The namespaces that are declared only where they are used.
+const (
+	nsHistory   = "http://purl.org/syndication/history/1.0" // RFC 5005
+	nsTombstone = "http://purl.org/atompub/tombstones/1.0"  // RFC 6721
 )
 
 type atomDoc struct {
-	XMLName         xml.Name    `xml:"feed"`
-	Lang            string      `xml:"xml:lang,attr"`
-	Media           string      `xml:"xmlns:media,attr"`
-	*feeds.AtomFeed             // its single Link stays empty
-	Generator       string      `xml:"generator"`
-	Links           []atomLink  `xml:"link"`
-	Entries         []atomEntry `xml:"entry"`
+	XMLName         xml.Name   `xml:"feed"`
+	Lang            string     `xml:"xml:lang,attr"`
+	DC              string     `xml:"xmlns:dc,attr"`
+	Media           string     `xml:"xmlns:media,attr"`
+	*feeds.AtomFeed            // its single Link stays empty
+	Generator       string     `xml:"generator"`
+	Links           []atomLink `xml:"link"`
+	Archive         *archived  `xml:"fh:archive"`
 }
 
 // FeedXml hides the embedded method, which would leave out all that is added here.
@@ -33,7 +42,21 @@ type atomEntry struct {
 	Link       []atomLink     `xml:"link"`
 	Categories []atomCategory `xml:"category"`
 	Source     *atomSource    `xml:"source"`
+	From       string         `xml:"dc:source,omitempty"`
 	Thumbnail  *mediaThumb    `xml:"media:thumbnail"`
+}
+
+// archived says that the document is one that readers need to fetch once only.
+type archived struct {
+	Space string `xml:"xmlns:fh,attr"`
+}
+
+// tombstone says that an entry is no more. It brings its namespace, for a validator warns of it.
+type tombstone struct {
+	XMLName xml.Name `xml:"at:deleted-entry"`
+	Space   string   `xml:"xmlns:at,attr"`
+	Ref     string   `xml:"ref,attr"`
+	When    string   `xml:"when,attr"`
 }
 
 type atomCategory struct {
@@ -49,9 +72,10 @@ type atomSource struct {
 	Link    atomLink `xml:"link"`
 }
 
-func (p *page) atom() ([]byte, error) {
+func (p *page) atomFrame() ([]byte, error) {
 	d := &atomDoc{
 		Lang:  p.lang,
+		DC:    nsDC,
 		Media: nsMedia,
 		AtomFeed: &feeds.AtomFeed{
 			Xmlns:    nsAtom,
@@ -61,26 +85,38 @@ func (p *page) atom() ([]byte, error) {
 			Updated:  instant(p.updated),
 		},
 		Generator: generator,
-		Links: []atomLink{
-			{Rel: "self", Type: Atom.MediaType(), Href: p.self(Atom)},
-			{Rel: "alternate", Type: "text/html", Href: p.home()},
-			{Rel: "alternate", Type: RSS.MediaType(), Href: p.self(RSS)},
-			{Rel: "alternate", Type: JSON.MediaType(), Href: p.self(JSON)},
-		},
 	}
-	for _, hub := range p.site.Hubs {
-		d.Links = append(d.Links, atomLink{Rel: "hub", Href: hub})
+	link := func(rel, mediaType, href string) {
+		if href != "" {
+			d.Links = append(d.Links, atomLink{Rel: rel, Type: mediaType, Href: href})
+		}
 	}
-	for _, it := range p.items {
-		d.Entries = append(d.Entries, p.atomEntry(it))
+	link("self", Atom.MediaType(), p.self(Atom))
+	link("alternate", "text/html", p.home())
+	if p.archive() {
+		d.Archive = &archived{nsHistory}
+		link("current", Atom.MediaType(), p.site.BaseURL+Path(p.slug, Atom))
+	} else {
+		link("alternate", RSS.MediaType(), p.self(RSS))
+		link("alternate", JSON.MediaType(), p.self(JSON))
 	}
-	text, err := feeds.ToXML(d)
-	return []byte(text + "\n"), err
+	for _, hub := range p.hubs() {
+		link("hub", "", hub)
+	}
+	link("next", Atom.MediaType(), p.older(Atom))
+	link("prev-archive", Atom.MediaType(), p.prev)
+	link("next-archive", Atom.MediaType(), p.newer())
+	return p.document(d)
 }
 
-func (p *page) atomEntry(it item) atomEntry {
+func (p *page) tombstone(d zonewire.Departure) ([]byte, error) {
+	return element(tombstone{Space: nsTombstone, Ref: p.site.ItemID(d.Article), When: instant(d.At)}, 1)
+}
+
+func (p *page) atomEntry(it item) ([]byte, error) {
 	x := atomEntry{
 		Lang: it.lang,
+		From: it.source,
 		AtomEntry: &feeds.AtomEntry{
 			Title:     it.title,
 			Updated:   instant(it.updated),
@@ -106,5 +142,5 @@ func (p *page) atomEntry(it item) atomEntry {
 	if it.image != "" {
 		x.Thumbnail = &mediaThumb{it.image}
 	}
-	return x
+	return element(x, 1)
 }

@@ -11,6 +11,7 @@
 package feed
 
 import (
+	_ "embed"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -217,6 +218,14 @@ func parsePath(path string) (slug string, f Format, ok bool) {
 	}
 	return slug, Format(ext), ok
 }
+
+// StylesheetPath is where [Stylesheet] is served.
+const StylesheetPath = "/feed.css"
+
+// Stylesheet shows RSS and Atom documents to people who open one in a browser.
+//
+//go:embed feed.css
+var Stylesheet []byte
 
 // page is the address of the page for people that a feed belongs to.
 func (s Site) page(slug string) string {

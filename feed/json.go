@@ -10,7 +10,7 @@ import (
 // A field here hides that of the embedded struct with the same JSON name.
 type jsonDoc struct {
 	*feeds.JSONFeed
-	Items []jsonItem `json:"items"` // must be there, even if empty
+	Items []struct{} `json:"items"` // must be there, even if empty, and last
 }
 
 type jsonItem struct {
@@ -38,7 +38,7 @@ type jsonOwn struct {
 	Precision string `json:"date_precision,omitempty"` // "day": the time of date_published means nothing
 }
 
-func (p *page) json() ([]byte, error) {
+func (p *page) jsonFrame() ([]byte, error) {
 	d := jsonDoc{
 		JSONFeed: &feeds.JSONFeed{
 			Version:     "https://jsonfeed.org/version/1.1",
@@ -47,24 +47,26 @@ func (p *page) json() ([]byte, error) {
 			HomePageUrl: p.home(),
 			FeedUrl:     p.self(JSON),
 			Description: p.subtitle,
+			NextUrl:     p.older(JSON),
 		},
-		Items: []jsonItem{},
+		Items: []struct{}{},
 	}
-	for _, hub := range p.site.Hubs {
+	for _, hub := range p.hubs() {
 		d.Hubs = append(d.Hubs, &feeds.JSONHub{Type: "WebSub", Url: hub})
 	}
-	for _, it := range p.items {
-		d.Items = append(d.Items, p.jsonItem(it))
-	}
+	return indentedJSON(d, "")
+}
+
+func indentedJSON(x any, prefix string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // \u003c for each bracket would double a body
-	e.SetIndent("", "  ")
-	err := e.Encode(d)
+	e.SetIndent(prefix, "  ")
+	err := e.Encode(x)
 	return b.Bytes(), err
 }
 
-func (p *page) jsonItem(it item) jsonItem {
+func (p *page) jsonItem(it item) ([]byte, error) {
 	x := jsonItem{
 		JSONItem: &feeds.JSONItem{
 			Id:          it.id,
@@ -82,7 +84,7 @@ func (p *page) jsonItem(it item) jsonItem {
 		Zonewire:  jsonOwn{Zone: p.slug, Source: it.source, Precision: string(it.precision)},
 	}
 	if p.slug != "" {
-		x.Zonewire.ZoneName = p.title
+		x.Zonewire.ZoneName = p.name
 	}
 	if it.origin != nil {
 		x.Zonewire.Zone, x.Zonewire.ZoneName = it.origin.slug, it.origin.title
@@ -90,5 +92,7 @@ func (p *page) jsonItem(it item) jsonItem {
 	for _, f := range it.files {
 		x.Attachments = append(x.Attachments, attachment{f.url, f.mediaType, f.name, f.length})
 	}
-	return x
+	const indent = "    "
+	text, err := indentedJSON(x, indent)
+	return append([]byte("\n"+indent), bytes.TrimSuffix(text, []byte("\n"))...), err
 }

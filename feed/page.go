@@ -13,16 +13,25 @@ import (
 // page is a document with every field cleaned and decided: what the three formats only spell differently.
 type page struct {
 	site     Site
-	slug     string // empty: all zones
+	doc      Document // for what needs no cleaning
+	slug     string   // empty: all zones
 	id       string
+	name     string // of the zone, or of the site
 	title    string
 	subtitle string
 	lang     string
 	updated  time.Time // not before that of any item
+	next     int64     // the next page begins before this change; 0 = there is none
+	prev     string    // address of the archive before; empty = none
 	items    []item
 }
 
 type item struct {
+	article int64
+	change  int64
+	updated time.Time // unlike that of any other item
+	known   bool      // its pieces are known: the rest is empty
+
 	id, link   string
 	title      string
 	summary    string
@@ -31,7 +40,6 @@ type item struct {
 	author     string // never empty
 	categories []string
 	published  time.Time
-	updated    time.Time // unlike that of any other item
 	image      string
 	files      []file
 	origin     *origin // in a feed over all zones
@@ -50,64 +58,147 @@ type origin struct {
 	id, slug, title string
 }
 
-func (p *page) self(f Format) string { return p.site.BaseURL + Path(p.slug, f) }
-func (p *page) home() string         { return p.site.page(p.slug) }
+// self is the address of this very document in a format.
+func (p *page) self(f Format) string {
+	if p.archive() {
+		return p.site.BaseURL + ArchivePath(p.slug, p.doc.Month, p.doc.Part)
+	}
+	return p.site.BaseURL + Path(p.slug, f) + p.doc.View.Query()
+}
 
-func newPage(site Site, doc Document) *page {
-	p := &page{site: site, id: site.FeedID(0), title: line(site.Title, maxTitle), lang: site.Language, updated: doc.Updated}
+// older is the address of the page after this one, or nothing on the last.
+func (p *page) older(f Format) string {
+	if p.next == 0 {
+		return ""
+	}
+	view := p.doc.View
+	view.Before = p.next
+	return p.site.BaseURL + Path(p.slug, f) + view.Query()
+}
+
+// newer is the address of the archive after this one. While the month runs its last part is the newest there is.
+func (p *page) newer() string {
+	switch {
+	case p.archive() && p.doc.Part < p.doc.Parts:
+		return p.site.BaseURL + ArchivePath(p.slug, p.doc.Month, p.doc.Part+1)
+	case p.archive() && p.doc.Over:
+		return p.site.BaseURL + ArchivePath(p.slug, p.doc.Month.Next(), 1)
+	}
+	return ""
+}
+
+func (p *page) home() string  { return p.site.page(p.slug) }
+func (p *page) archive() bool { return p.doc.Month != 0 }
+
+// first reports whether this is the document that readers subscribe to: neither a view nor an archive.
+func (p *page) first() bool { return p.doc.View == View{} && !p.archive() }
+
+// hubs are the hubs that tell of changes: there are none for views and archives.
+func (p *page) hubs() []string {
+	if p.first() {
+		return p.site.Hubs
+	}
+	return nil
+}
+
+func newPage(site Site, doc Document, known []*rendered) *page {
+	p := &page{site: site, doc: doc, id: site.FeedID(0), name: line(site.Title, maxTitle), lang: site.Language}
 	if z := doc.Zone; z != nil {
 		p.slug, p.id, p.lang = z.Slug, site.FeedID(z.ID), site.zoneLanguage(*z)
-		p.title = zoneTitle(*z, p.lang)
-		p.subtitle = line(strings.Join([]string{z.Province, z.City, p.title}, " "), maxTitle)
+		p.name = zoneTitle(*z, p.lang)
+		p.subtitle = line(strings.Join([]string{z.Province, z.City, p.name}, " "), maxTitle)
 	}
-	if p.title == "" {
-		p.title = site.Authority
+	if p.name == "" {
+		p.name = site.Authority
 	}
 	if p.subtitle == "" {
-		p.subtitle = p.title
+		p.subtitle = p.name
 	}
+	p.setView()
+	switch {
+	case doc.Month != 0 && doc.Part > 1:
+		p.prev = site.BaseURL + ArchivePath(p.slug, doc.Month, doc.Part-1)
+	case p.archive() || p.first():
+		p.prev = doc.Prev
+	}
+	p.updated = opened(site, doc)
 	for _, a := range doc.Articles {
-		if a.Updated.After(p.updated) {
-			p.updated = a.Updated
-		}
+		p.push(updatedAt(a))
 	}
-	if p.updated.IsZero() {
-		p.updated = opened(site, doc)
+	for _, d := range doc.Gone {
+		p.push(d.At)
 	}
-	newest := p.updated
-	for _, a := range doc.Articles {
-		if len(p.items) == site.MaxItems {
-			break
-		}
-		if !a.Withdrawn.IsZero() {
-			continue
-		}
-		it := p.newItem(a, doc, newest)
-		if it.updated.After(p.updated) {
-			p.updated = it.updated
-		}
-		p.items = append(p.items, it)
-	}
+	p.push(doc.Updated)
+	p.setItems(known)
 	return p
 }
 
+func (p *page) push(t time.Time) {
+	if t.After(p.updated) {
+		p.updated = t
+	}
+}
+
+// setItems takes the articles that the document has room for by their number. An archive has no such bound: what it
+// left out would stand nowhere.
+func (p *page) setItems(known []*rendered) {
+	room := p.site.MaxItems
+	if limit := p.doc.View.Limit; limit > 0 {
+		room = min(room, limit)
+	}
+	if p.archive() {
+		room = len(p.doc.Articles)
+	}
+	for _, a := range p.doc.Articles {
+		switch {
+		case !a.Withdrawn.IsZero():
+		case len(p.items) == room:
+			p.doc.More = true
+			return
+		case knows(known, a.ID, a.Change):
+			p.items = append(p.items, item{article: a.ID, change: a.Change, updated: updatedAt(a), known: true})
+		default:
+			p.items = append(p.items, p.newItem(a))
+		}
+	}
+}
+
+// setView tells a view from the feed: another selection is another feed, with an id and a title of its own, while pages
+// and archives are parts of the same one (RFC 5005). How many parts a month has does not show, for that grows.
+func (p *page) setView() {
+	v := p.doc.View
+	names := []string{p.name, v.Category, v.Province, v.City}
+	if v.Text != "" {
+		names = append(names, "“"+v.Text+"”")
+	}
+	if p.archive() {
+		names = append(names, p.doc.Month.String())
+		if p.doc.Part > 1 {
+			names = append(names, strconv.Itoa(p.doc.Part))
+		}
+	}
+	names = slices.DeleteFunc(names, func(s string) bool { return s == "" })
+	p.title = line(strings.Join(names, " · "), maxTitle)
+	p.id += View{Category: v.Category, Text: v.Text, Province: v.Province, City: v.City}.Query()
+}
+
 // opened is the date of a feed that never had an article: when its zone was added, for Atom must have one and no clock
-// may give it.
+// may give it. Zones do not date the feed over all of them, which does not change when one is added.
 func opened(site Site, doc Document) time.Time {
 	at := time.Date(max(site.Year, 1990), time.January, 1, 0, 0, 0, 0, time.UTC)
 	if doc.Zone != nil && doc.Zone.Created.After(at) {
 		at = doc.Zone.Created
 	}
-	for _, z := range doc.Zones {
-		if z.Created.After(at) {
-			at = z.Created
-		}
+	if doc.Month != 0 && doc.Month.Start().After(at) {
+		at = doc.Month.Start()
 	}
 	return at
 }
 
-func (p *page) newItem(a zonewire.Article, doc Document, newest time.Time) item {
+func (p *page) newItem(a zonewire.Article) item {
 	it := item{
+		article:   a.ID,
+		change:    a.Change,
 		id:        p.site.ItemID(a.ID),
 		link:      webAddress(a.URL, nil),
 		title:     line(a.Title, maxTitle),
@@ -116,8 +207,8 @@ func (p *page) newItem(a zonewire.Article, doc Document, newest time.Time) item 
 		author:    line(a.Author, maxName),
 		source:    line(a.Source, maxName),
 		image:     webAddress(a.Image, nil),
-		published: publishedAt(a, newest),
-		updated:   updatedAt(a, newest),
+		published: publishedAt(a),
+		updated:   updatedAt(a),
 		precision: a.Precision,
 	}
 	if it.lang == p.lang {
@@ -135,9 +226,9 @@ func (p *page) newItem(a zonewire.Article, doc Document, newest time.Time) item 
 	if category := line(a.Category, maxName); category != "" {
 		it.categories = append(it.categories, category)
 	}
-	zoneName := p.title
-	if doc.Zone == nil {
-		if z, ok := doc.Zones[a.ZoneID]; ok {
+	zoneName := p.name
+	if p.doc.Zone == nil {
+		if z, ok := p.doc.Zones[a.ZoneID]; ok {
 			zoneName = zoneTitle(z, p.lang)
 			if !slices.Contains(it.categories, zoneName) {
 				it.categories = append(it.categories, zoneName)
@@ -197,10 +288,9 @@ var (
 
 // publishedAt is the date to show. One that lies after the article's last change, or before there were feeds, is a
 // portal's slip: some readers would keep the item on top for years, or hide it. The store keeps the original. The
-// article's own times are what it is held against, so that it does not change when another article comes; newest, the
-// feed's last change, bounds them if they are none.
-func publishedAt(a zonewire.Article, newest time.Time) time.Time {
-	changed := updatedAt(a, newest)
+// article's own times are what it is held against, so that it does not change when another article comes.
+func publishedAt(a zonewire.Article) time.Time {
+	changed := updatedAt(a)
 	for _, t := range []time.Time{inOffset(a.Published), a.Received.UTC()} {
 		if t.After(earliest) && !t.After(changed.Add(leeway)) {
 			return t
@@ -209,17 +299,18 @@ func publishedAt(a zonewire.Article, newest time.Time) time.Time {
 	return changed
 }
 
-// updatedAt is when the article last changed, in milliseconds, and its id in the digits behind: an import stores many
-// articles in one instant, and validators and readers want the dates of a feed to differ. The id never changes.
-func updatedAt(a zonewire.Article, newest time.Time) time.Time {
+// updatedAt is when the article last changed, in milliseconds, and its id in the digits behind: an import or a correction
+// stores many articles in one instant, and validators and readers want the dates of a feed to differ. The id never
+// changes, and any two articles within a million of each other differ.
+func updatedAt(a zonewire.Article) time.Time {
 	t := a.Updated
 	if t.Before(earliest) {
 		t = a.Received
 	}
 	if t.Before(earliest) {
-		t = newest
+		t = earliest
 	}
-	return t.UTC().Truncate(time.Millisecond).Add(time.Duration(a.ID%1000) * time.Microsecond)
+	return t.UTC().Truncate(time.Millisecond).Add(time.Duration(a.ID % 1e6))
 }
 
 // inOffset keeps the offset that the publisher gave, for a date without a time is another day elsewhere. The machine's
@@ -241,4 +332,4 @@ func rfc822(t time.Time) string { return t.Format(time.RFC1123Z) }
 // rfc3339 writes no fraction of a published date, and all digits of an instant, so that instants sort as text.
 func rfc3339(t time.Time) string { return t.Format(time.RFC3339) }
 
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"encoding/xml"
 	"strconv"
 	"strings"
@@ -35,9 +36,9 @@ type rssDoc struct {
 // A field here hides that of the embedded struct with the same XML name.
 type rssChannel struct {
 	*feeds.RssFeed
-	Title plain     `xml:"title"`
-	Links []rssLink `xml:"atom:link"`
-	Items []rssItem `xml:"item"`
+	Title       plain     `xml:"title"`
+	Description plain     `xml:"description"`
+	Links       []rssLink `xml:"atom:link"`
 }
 
 // FeedXml hides the embedded method, which would leave out all that is added here.
@@ -55,6 +56,8 @@ type rssItem struct {
 	*feeds.RssItem
 	Title      plain       `xml:"title"`
 	Creator    string      `xml:"dc:creator"`
+	From       string      `xml:"dc:source,omitempty"`
+	Language   string      `xml:"dc:language,omitempty"` // empty: that of the channel
 	Categories []plain     `xml:"category"`
 	Source     *rssSource  `xml:"source"`
 	Thumbnail  *mediaThumb `xml:"media:thumbnail"`
@@ -87,31 +90,51 @@ var hexadecimal = strings.NewReplacer("&", "&#x26;", "<", "&#x3C;", ">", "&#x3E;
 
 func newPlain(s string) plain { return plain{hexadecimal.Replace(s)} }
 
-func (p *page) rss() ([]byte, error) {
+func (p *page) rssFrame() ([]byte, error) {
 	c := &rssChannel{
 		RssFeed: &feeds.RssFeed{
 			Link:          p.home(),
-			Description:   p.subtitle,
 			Language:      p.lang,
 			LastBuildDate: rfc822(p.updated.UTC()),
 			Generator:     generator,
 			Docs:          rssDocs,
 			Ttl:           int(maxAge.Minutes()),
 		},
-		Title: newPlain(p.title),
-		Links: []rssLink{{Href: p.self(RSS), Rel: "self", Type: RSS.MediaType()}},
+		Title:       newPlain(p.title),
+		Description: newPlain(p.subtitle),
+		Links:       []rssLink{{Href: p.self(RSS), Rel: "self", Type: RSS.MediaType()}},
 	}
-	for _, hub := range p.site.Hubs {
+	for _, hub := range p.hubs() {
 		c.Links = append(c.Links, rssLink{Href: hub, Rel: "hub"})
 	}
-	for _, it := range p.items {
-		c.Items = append(c.Items, p.rssItem(it))
+	if older := p.older(RSS); older != "" {
+		c.Links = append(c.Links, rssLink{Href: older, Rel: "next", Type: RSS.MediaType()})
 	}
-	text, err := feeds.ToXML(c)
-	return []byte(text + "\n"), err
+	return p.document(c)
 }
 
-func (p *page) rssItem(it item) rssItem {
+// document is an XML document that shows itself in a browser by our stylesheet.
+func (p *page) document(root feeds.XmlFeed) ([]byte, error) {
+	text, err := feeds.ToXML(root)
+	if err != nil {
+		return nil, err
+	}
+	declaration := strings.TrimSpace(xml.Header)
+	style := `<?xml-stylesheet type="text/css" href="` + escapeAttribute.Replace(p.site.BaseURL) + StylesheetPath + `"?>`
+	return []byte(xml.Header + style + strings.Replace(text, declaration, "\n", 1) + "\n"), nil
+}
+
+// element is one element of a document by itself, as it stands there at a depth.
+func element(x any, depth int) ([]byte, error) {
+	const indent = "  "
+	b := bytes.NewBufferString("\n")
+	e := xml.NewEncoder(b)
+	e.Indent(strings.Repeat(indent, depth), indent)
+	err := e.Encode(x)
+	return b.Bytes(), err
+}
+
+func (p *page) rssItem(it item) ([]byte, error) {
 	x := rssItem{
 		RssItem: &feeds.RssItem{
 			Link:        it.link,
@@ -120,8 +143,10 @@ func (p *page) rssItem(it item) rssItem {
 			Guid:        &feeds.RssGuid{Id: it.id, IsPermaLink: "false"}, // absent would mean true
 			PubDate:     rfc822(it.published),
 		},
-		Title:   newPlain(it.title),
-		Creator: it.author, // author would have to be an address
+		Title:    newPlain(it.title),
+		Creator:  it.author, // author would have to be an address
+		From:     it.source,
+		Language: it.lang,
 	}
 	for _, c := range it.categories {
 		x.Categories = append(x.Categories, newPlain(c))
@@ -140,7 +165,7 @@ func (p *page) rssItem(it item) rssItem {
 		}
 		x.Media = append(x.Media, mediaFile{URL: f.url, Type: f.mediaType, Length: lengthText(f.length), Medium: medium(f.mediaType)})
 	}
-	return x
+	return element(x, 2)
 }
 
 // lengthText is a length in bytes, nothing if it is unknown.
