@@ -43,6 +43,7 @@ type Config struct {
 		Authority string `koanf:"authority"`
 		MaxItems  int    `koanf:"max_items"`
 		MaxBytes  int    `koanf:"max_bytes"`
+		CacheSize int    `koanf:"cache_bytes"`
 	} `koanf:"feed"`
 
 	Ingest struct {
@@ -110,6 +111,7 @@ func Default() Config {
 	c.Mail.Uncertain = "resend"
 	c.Feed.MaxItems = 50
 	c.Feed.MaxBytes = 512 * 1024
+	c.Feed.CacheSize = 128 << 20
 	c.WebSub.Enabled = true
 	c.WebSub.Hubs = []string{}
 	c.Operator.Locale = "zh-CN"

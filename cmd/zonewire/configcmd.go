@@ -209,6 +209,12 @@ func (s settings) problems() []error {
 	s.signingProblems(bad)
 	between("feed.max_items", c.Feed.MaxItems, 1, 500)
 	between("feed.max_bytes", c.Feed.MaxBytes, 10_000, 50_000_000)
+	between("feed.cache_bytes", c.Feed.CacheSize, 1<<20, 1<<40)
+	for _, hub := range c.WebSub.Hubs {
+		if u, err := url.Parse(hub); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Fragment != "" {
+			bad("websub.hubs", "%q is no address of a hub: write it as https://pubsubhubbub.appspot.com/", hub)
+		}
+	}
 	between("backup.keep", c.Backup.Keep, 1, 10_000)
 	if c.Operator.Email != "" {
 		if _, err := address.Parse(c.Operator.Email); err != nil {

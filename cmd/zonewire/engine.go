@@ -120,9 +120,9 @@ func (e *engine) pages() http.Handler {
 		Secret:    e.db.secret,
 		Templates: e.set,
 		Feeds:     e.discover,
-		Now:      time.Now,
-		Log:      e.log,
-		Describe: describe,
+		Now:       time.Now,
+		Log:       e.log,
+		Describe:  describe,
 	})
 }
 
