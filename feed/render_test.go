@@ -41,19 +41,7 @@ func TestGoldenFeeds(t *testing.T) {
 		for _, f := range feed.Formats() {
 			t.Run(name+"."+string(f), func(t *testing.T) {
 				got := render(t, c.site, f, c.doc)
-				golden := filepath.Join("testdata", "golden", name+"."+string(f))
-				if *update {
-					if err := os.WriteFile(golden, got, 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(golden)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(string(want), string(got)); diff != "" {
-					t.Errorf("%s differs (-want +got), re-make with -update:\n%s", golden, diff)
-				}
+				compareGolden(t, name+"."+string(f), got)
 				wellFormed(t, f, got)
 				xmllint(t, f, got)
 			})
@@ -253,6 +241,23 @@ func TestXMLLintReadsEveryControlCharacter(t *testing.T) {
 	doc.Articles[0].ContentHTML += "\xff\xed\xa0\x80"
 	for _, f := range feed.Formats() {
 		xmllint(t, f, render(t, site, f, doc))
+	}
+}
+
+func compareGolden(t testing.TB, name string, got []byte) {
+	t.Helper()
+	golden := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (-want +got), re-make with -update:\n%s", golden, diff)
 	}
 }
 
