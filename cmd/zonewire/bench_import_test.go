@@ -37,7 +37,7 @@ func BenchmarkImport(b *testing.B) {
 	}
 	n := *benchArticles
 	news := filepath.Join(b.TempDir(), "news.ndjson")
-	if err := writeTo(news, func(w io.Writer) error { return newsFile(w, n) }); err != nil {
+	if err := writeTo(news, func(w io.Writer) error { return newsFile(w, 0, n, 10) }); err != nil {
 		b.Fatal(err)
 	}
 	info, err := os.Stat(news)
@@ -162,14 +162,14 @@ func sameRows(paths ...string) error {
 	return nil
 }
 
-// newsFile writes n articles of about 7 KB as NDJSON, over ten zones, the same at each run.
-func newsFile(w io.Writer, n int) error {
+// newsFile writes n articles of about 7 KB as NDJSON, from a number on, spread over zones, the same at each run.
+func newsFile(w io.Writer, from, n, zones int) error {
 	writer := newInventor()
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	for i := range n {
+	for i := from; i < from+n; i++ {
 		row := map[string]string{
-			"zone": fmt.Sprintf("zone-%d", i%10), "id": fmt.Sprint(i), "url": fmt.Sprintf("https://news.example.com/art/2026/11/%d.html", i),
+			"zone": fmt.Sprintf("zone-%d", i%zones), "id": fmt.Sprint(i), "url": fmt.Sprintf("https://news.example.com/art/2026/11/%d.html", i),
 			"title": writer.words(12), "source": "融媒体中心", "author": writer.words(2), "category": "文字新闻",
 			"published": benchNow.Add(-time.Duration(i) * time.Minute).Format("2006-01-02 15:04"),
 		}
