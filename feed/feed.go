@@ -193,13 +193,31 @@ func Path(slug string, f Format) string {
 	return "/zones/" + slug + "/feed." + string(f)
 }
 
-// ArchivePath is the path of one part, counted from 1, of what arrived in a zone in a month.
+// ArchivePath is the path of one part, counted from 1, of what arrived in a zone in a month. The part stands in the path
+// and not in a query, so that archives can lie as files on any web server.
 func ArchivePath(slug string, m zonewire.Month, part int) string {
-	path := "/zones/" + slug + "/archive/" + m.String() + ".atom"
+	file := m.String()
 	if part > 1 {
-		path += "?part=" + strconv.Itoa(part)
+		file += "-" + strconv.Itoa(part)
 	}
-	return path
+	return "/zones/" + slug + "/archive/" + file + ".atom"
+}
+
+// parseArchive reads the file name that [ArchivePath] wrote: "2026-11.atom", "2026-11-2.atom". Any other spelling is none.
+func parseArchive(file string) (m zonewire.Month, part int, ok bool) {
+	name, ok := strings.CutSuffix(file, ".atom")
+	if !ok || len(name) < len("2026-11") {
+		return 0, 0, false
+	}
+	if m, ok = zonewire.ParseMonth(name[:len("2026-11")]); !ok {
+		return 0, 0, false
+	}
+	rest := name[len("2026-11"):]
+	if rest == "" {
+		return m, 1, true
+	}
+	part, err := strconv.Atoi(strings.TrimPrefix(rest, "-"))
+	return m, part, err == nil && part > 1 && rest == "-"+strconv.Itoa(part)
 }
 
 // parsePath reads what [Path] wrote.
