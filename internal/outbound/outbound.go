@@ -56,14 +56,18 @@ func refusef(format string, args ...any) error { return &refusal{fmt.Sprintf(for
 // Options of a client; the zero value is the strict one.
 type Options struct {
 	AllowPrivate bool          // addresses are not judged; schemes, ports and redirects are
+	AllowedBy    string        // the setting that AllowPrivate is, for the words of a refusal; empty = ingest.allow_private
 	Resolver     *net.Resolver // nil = the system's
 }
 
 // Client makes a client that holds to the policy. Requests may come from many goroutines.
 func Client(o Options) *http.Client {
 	guard := ssrf.New(ssrf.WithAnyPort())
+	if o.AllowedBy == "" {
+		o.AllowedBy = "ingest.allow_private"
+	}
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: o.Resolver, Control: func(network, address string, _ syscall.RawConn) error {
-		return check(guard, o.AllowPrivate, network, address)
+		return check(guard, o, network, address)
 	}}
 	return &http.Client{
 		Timeout:       wholeTimeout,
@@ -80,7 +84,7 @@ func Client(o Options) *http.Client {
 }
 
 // check judges an address that is about to be dialled.
-func check(guard *ssrf.Guardian, allowPrivate bool, network, address string) error {
+func check(guard *ssrf.Guardian, o Options, network, address string) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return refusef("%s is no address that may be asked", address)
@@ -88,8 +92,8 @@ func check(guard *ssrf.Guardian, allowPrivate bool, network, address string) err
 	if !portAllowed(int(to.Port())) {
 		return refusef("port %d may not be asked: only 80, 443 and from 1024 upwards", to.Port())
 	}
-	if !allowPrivate && guard.Safe(network, address, nil) != nil {
-		return refusef("it is at %s, which is no public address (ingest.allow_private would allow it)", to.Addr())
+	if !o.AllowPrivate && guard.Safe(network, address, nil) != nil {
+		return refusef("it is at %s, which is no public address (%s would allow it)", to.Addr(), o.AllowedBy)
 	}
 	return nil
 }
