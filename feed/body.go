@@ -21,6 +21,9 @@ var elements = set("a", "abbr", "b", "bdi", "blockquote", "br", "caption", "cite
 var dropped = set("applet", "base", "embed", "frame", "frameset", "head", "iframe", "link", "meta", "noembed", "noframes", "noscript",
 	"object", "param", "plaintext", "script", "select", "style", "template", "textarea", "title", "xmp")
 
+// gloss are elements that strict parsers know directly in a ruby only.
+var gloss = set("rp", "rt")
+
 var void = set("br", "col", "hr", "img", "wbr")
 
 // plainAttributes may stand on any element. No style: the list that validators judge it by fails what portals write, and
@@ -61,7 +64,7 @@ func cleanBody(s string, base *url.URL, max int) string {
 		for _, n := range nodes {
 			writeNode(&b, n, base)
 		}
-		next := b.String()
+		next := strings.TrimSpace(b.String())
 		if len(next) > max {
 			return ""
 		}
@@ -70,7 +73,7 @@ func cleanBody(s string, base *url.URL, max int) string {
 		}
 		s = next
 	}
-	return strings.TrimSpace(s)
+	return s
 }
 
 // Quotes stay as they are in text: a body is mostly text.
@@ -93,7 +96,7 @@ func writeNode(b *strings.Builder, n *html.Node, base *url.URL) {
 	if n.Namespace != "" || dropped[n.Data] { // svg and math have a namespace
 		return
 	}
-	attributes, keep := "", elements[n.Data]
+	attributes, keep := "", elements[n.Data] && (!gloss[n.Data] || n.Parent != nil && n.Parent.Data == "ruby")
 	if keep {
 		attributes, keep = attributesOf(n, base)
 	}

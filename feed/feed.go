@@ -100,7 +100,7 @@ const (
 
 func (s Site) withDefaults() Site {
 	s.BaseURL = strings.TrimRight(s.BaseURL, "/")
-	if s.Language == "" {
+	if s.Language = language(s.Language); s.Language == "" {
 		s.Language = zonewire.LocaleZH
 	}
 	if s.MaxItems <= 0 {

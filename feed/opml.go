@@ -11,10 +11,7 @@ import (
 	"zonewire"
 )
 
-const (
-	elsewhere = "其他" // the group of zones of no province
-	opmlDocs  = "https://opml.org/spec2.opml"
-)
+const elsewhere = "其他" // the group of zones of no province
 
 // RenderOPML lists the feeds of all open zones (OPML 2.0): first that over all zones, then a group for each province.
 // Provinces stand in the order of their code points, those without one last, and zones in the order of their slugs, which
@@ -47,7 +44,6 @@ func RenderOPML(site Site, zones []zonewire.Zone) []byte {
 	b.WriteString(xml.Header + "<opml version=\"2.0\">\n  <head>\n" +
 		"    <title>" + opmlText(title) + "</title>\n" +
 		"    <dateModified>" + rfc822(changed.UTC()) + "</dateModified>\n" +
-		"    <docs>" + opmlDocs + "</docs>\n" +
 		"  </head>\n  <body>\n")
 	writeOutline(&b, "    ", site, "", title, site.Language)
 	for _, province := range slices.SortedFunc(maps.Keys(groups), lastIfEmpty) {

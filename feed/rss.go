@@ -3,6 +3,7 @@ package feed
 import (
 	"bytes"
 	"encoding/xml"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -56,8 +57,8 @@ type rssItem struct {
 	*feeds.RssItem
 	Title      plain       `xml:"title"`
 	Creator    string      `xml:"dc:creator"`
-	From       string      `xml:"dc:source,omitempty"`
-	Language   string      `xml:"dc:language,omitempty"` // empty: that of the channel
+	Publisher  string      `xml:"dc:publisher,omitempty"` // not dc:source, which validators take for the element source
+	Language   string      `xml:"dc:language,omitempty"`  // empty: that of the channel
 	Categories []plain     `xml:"category"`
 	Source     *rssSource  `xml:"source"`
 	Thumbnail  *mediaThumb `xml:"media:thumbnail"`
@@ -66,7 +67,7 @@ type rssItem struct {
 
 type rssSource struct {
 	URL  string `xml:"url,attr"`
-	Name string `xml:",chardata"`
+	Name string `xml:",innerxml"` // as in plain
 }
 
 type mediaThumb struct {
@@ -143,23 +144,23 @@ func (p *page) rssItem(it item) ([]byte, error) {
 			Guid:        &feeds.RssGuid{Id: it.id, IsPermaLink: "false"}, // absent would mean true
 			PubDate:     rfc822(it.published),
 		},
-		Title:    newPlain(it.title),
-		Creator:  it.author, // author would have to be an address
-		From:     it.source,
-		Language: it.lang,
+		Title:     newPlain(it.title),
+		Creator:   it.author, // author would have to be an address
+		Publisher: it.source,
+		Language:  it.lang,
 	}
 	for _, c := range it.categories {
 		x.Categories = append(x.Categories, newPlain(c))
 	}
 	if it.origin != nil {
-		x.Source = &rssSource{URL: p.site.BaseURL + Path(it.origin.slug, RSS), Name: it.origin.title}
+		x.Source = &rssSource{URL: p.site.BaseURL + Path(it.origin.slug, RSS), Name: hexadecimal.Replace(it.origin.title)}
 	}
 	if it.image != "" {
 		x.Thumbnail = &mediaThumb{it.image}
 	}
 	for _, f := range it.files {
-		// One enclosure an item, and it must know its length; the others are media.
-		if f.length > 0 && x.Enclosure == nil {
+		// One enclosure an item, and it must know its length and be on a host of the DNS; the others are media.
+		if f.length > 0 && x.Enclosure == nil && publicHost.MatchString(f.url) {
 			x.Enclosure = &feeds.RssEnclosure{Url: f.url, Length: strconv.FormatInt(f.length, 10), Type: f.mediaType}
 			continue
 		}
@@ -167,6 +168,9 @@ func (p *page) rssItem(it item) ([]byte, error) {
 	}
 	return element(x, 2)
 }
+
+// publicHost is the beginning of an address as validators want it of an enclosure: no single word, no underscore.
+var publicHost = regexp.MustCompile(`^https?://([a-z0-9-]+\.)+[a-z0-9][a-z0-9-]*(:[0-9]+)?/`)
 
 // lengthText is a length in bytes, nothing if it is unknown.
 func lengthText(n int64) string {

@@ -3,13 +3,13 @@ package feed
 import (
 	"errors"
 	"html"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	bcp47 "golang.org/x/text/language"
 
 	"zonewire"
 )
@@ -28,17 +28,38 @@ func clean(s string) string {
 	if strings.Contains(s, "\r") {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	}
-	return zonewire.CleanText(s)
+	return zonewire.CleanText(mended(s))
 }
 
-// markup matches the tags of real HTML elements, and comments. Only these are taken out of plain text, so that a title
+// twice matches letters that may be bytes of UTF-8 which somebody took for Latin-1, as "Ã©" is for é.
+var twice = regexp.MustCompile(`[\x{80}-\x{FF}]*[ÂÃ][\x{80}-\x{BF}][\x{80}-\x{FF}]*`)
+
+// mended puts right what was encoded twice: validators warn of it, and nobody can read it.
+func mended(s string) string {
+	if strings.IndexByte(s, "Ã"[0]) < 0 { // most texts, told by their bytes
+		return s
+	}
+	return twice.ReplaceAllStringFunc(s, func(letters string) string {
+		var raw []byte
+		for _, r := range letters {
+			raw = append(raw, byte(r))
+		}
+		if !utf8.Valid(raw) { // they are letters
+			return letters
+		}
+		return string(raw)
+	})
+}
+
+// markup matches the tags of elements that HTML has or had, and comments. Only these are taken out of plain text, so that a title
 // may speak of <AI>.
-var markup = regexp.MustCompile(`(?is)<!--.*?-->|</?(?:a|abbr|acronym|address|area|article|aside|audio|b|base|bdi|bdo|big|blockquote|` +
-	`body|br|button|canvas|caption|center|cite|code|col|colgroup|dd|del|details|dfn|dialog|dir|div|dl|dt|em|embed|fieldset|` +
-	`figcaption|figure|font|footer|form|frame|frameset|h[1-6]|head|header|hgroup|hr|html|i|iframe|img|input|ins|kbd|label|` +
-	`legend|li|link|main|map|mark|menu|meta|meter|nav|noframes|noscript|object|ol|optgroup|option|output|p|param|picture|` +
-	`pre|progress|q|rp|rt|ruby|s|samp|script|section|select|small|source|span|strike|strong|style|sub|summary|sup|table|` +
-	`tbody|td|template|textarea|tfoot|th|thead|time|title|tr|track|tt|u|ul|var|video|wbr)(?:\s[^<>]*)?/?>`)
+var markup = regexp.MustCompile(`(?is)<!--.*?-->|</?(?:a|abbr|acronym|address|applet|area|article|aside|audio|b|base|basefont|bdi|bdo|big|` +
+	`blockquote|body|br|button|canvas|caption|center|cite|code|col|colgroup|command|comment|data|datagrid|datalist|` +
+	`dd|del|details|dfn|dialog|dir|div|dl|dt|em|embed|eventsource|fieldset|figcaption|figure|font|footer|form|frame|` +
+	`frameset|h[1-6]|head|header|hgroup|hr|html|i|iframe|img|input|ins|isindex|kbd|label|legend|li|link|listing|m|` +
+	`main|map|mark|menu|meta|meter|nav|noframes|noscript|object|ol|optgroup|option|output|p|param|picture|plaintext|` +
+	`pre|progress|q|rp|rt|ruby|s|samp|script|section|select|slot|small|source|span|strike|strong|style|sub|summary|` +
+	`sup|table|tbody|td|template|textarea|tfoot|th|thead|time|title|tr|track|tt|u|ul|var|video|wbr|xmp)(?:\s[^<>]*)?/?>`)
 
 // line makes one line of plain text of at most max characters: no tags, no character references, single spaces.
 // References are decoded until none is left, for portals escape twice, and a validator warns of any that is seen.
@@ -48,23 +69,29 @@ func line(s string, max int) string {
 		s = s[:max*bytesPerChar]
 	}
 	for {
-		next := clean(html.UnescapeString(markup.ReplaceAllString(s, " ")))
+		next := strings.Join(strings.Fields(clean(html.UnescapeString(markup.ReplaceAllString(s, " ")))), " ")
 		if next == s {
 			break
 		}
 		s = next
 	}
-	return zonewire.Shorten(strings.Join(strings.Fields(s), " "), max)
+	return zonewire.Shorten(s, max)
 }
 
 var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
-// language gives a language tag (RFC 5646), or nothing if it is none.
+// language gives a language tag (RFC 5646), or nothing if it is none. Portals write cn for Chinese, and of the codes of
+// three letters validators know the older ones only.
 func language(s string) string {
-	if s = strings.TrimSpace(s); languageTag.MatchString(s) {
-		return s
+	s = strings.TrimSpace(s)
+	if !languageTag.MatchString(s) {
+		return ""
 	}
-	return ""
+	code, _, _ := strings.Cut(s, "-")
+	if base, err := bcp47.ParseBase(code); err != nil || len(base.String()) != 2 {
+		return ""
+	}
+	return s
 }
 
 var mediaType = regexp.MustCompile(`^[a-z0-9.+-]+/[a-z0-9.+-]+$`)
@@ -139,9 +166,8 @@ func webAddress(s string, base *url.URL) string {
 var errNoHost = errors.New("no host name")
 
 func asciiHost(host string) (string, error) {
-	if strings.Contains(host, ":") {
-		ip, err := netip.ParseAddr(host)
-		return "[" + ip.WithZone("").String() + "]", err
+	if strings.Contains(host, ":") { // an IPv6 address: its brackets are none of the characters that RSS allows
+		return "", errNoHost
 	}
 	host, err := idna.Lookup.ToASCII(host)
 	if err != nil { // an underscore is not allowed, yet portals have it
