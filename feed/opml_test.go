@@ -56,7 +56,7 @@ func TestGoldenOPML(t *testing.T) {
 	got := feed.RenderOPML(site, zones())
 	compareGolden(t, "zones.opml", got)
 	wellFormed(t, "opml", got)
-	xmllint(t, "", got)
+	xmllint(t, [][]byte{got})
 }
 
 func TestOPMLGroupsOpenZonesByProvince(t *testing.T) {
