@@ -147,7 +147,9 @@ func (h *Hub) subscribed(ctx context.Context, a ask) (bool, error) {
 func (h *Hub) refuse(w http.ResponseWriter, err error) {
 	var no *refusal
 	if !errors.As(err, &no) {
-		h.log.Error("hub request not stored", "err", err)
+		if h.seldom.say("request", h.now()) {
+			h.log.Error("hub request not stored", "err", err)
+		}
 		no = &refusal{status: http.StatusServiceUnavailable, wait: soon, text: "this failed here; try again later"}
 	}
 	h.count.refused.Add(1)

@@ -64,7 +64,7 @@ func (h *Hub) deliver(ctx context.Context, s zonewire.HubSubscription) health {
 		return h.endOf(ctx, s)
 	case doc.err != nil:
 		if ctx.Err() == nil {
-			h.log.Error("no document for a subscriber", "feed", s.Feed, "err", doc.err)
+			h.broken("no document for a subscriber", s.Feed, doc.err)
 		}
 		return unasked
 	case doc.Hash == s.Hash:
@@ -134,7 +134,7 @@ func (h *Hub) took(ctx context.Context, s zonewire.HubSubscription, hash string)
 	defer cancel()
 	err := h.store.FinishHubDelivery(ctx, s.ID, hash, h.now())
 	if err != nil {
-		h.log.Error("hub delivery not recorded, it will come twice", "feed", s.Feed, "err", err)
+		h.broken("hub delivery not recorded, it will come twice", s.Feed, err)
 	}
 	return err == nil
 }
@@ -144,7 +144,7 @@ func (h *Hub) end(ctx context.Context, s zonewire.HubSubscription, reason string
 	ctx, cancel := recording(ctx)
 	defer cancel()
 	if err := h.store.EndHubSubscription(ctx, s.ID); err != nil {
-		h.log.Error("subscription not ended", "feed", s.Feed, "err", err)
+		h.broken("subscription not ended", s.Feed, err)
 		return
 	}
 	h.count.ended.Add(1)
@@ -158,14 +158,14 @@ func (h *Hub) putOff(ctx context.Context, s zonewire.HubSubscription, reason str
 		pause = 0
 	} else {
 		h.count.failed.Add(1)
-		if s.Attempts == 0 { // what goes on failing is not told again
+		if s.Attempts == 0 && h.seldom.say("host "+s.Host, h.now()) {
 			h.log.Warn("subscriber does not take what is new, and is told later", "feed", s.Feed, "host", s.Host, "reason", reason)
 		}
 	}
 	ctx, cancel := recording(ctx)
 	defer cancel()
 	if err := h.store.RetryHubDelivery(ctx, s.ID, h.now().Add(pause)); err != nil {
-		h.log.Error("hub delivery not put off", "feed", s.Feed, "err", err)
+		h.broken("hub delivery not put off", s.Feed, err)
 	}
 }
 

@@ -34,6 +34,7 @@ func (h *Hub) claimPings(ctx context.Context, now, until time.Time, limit int) (
 		tasks[i] = task{
 			host: hubHost(p.Hub), until: until,
 			send:    func(ctx context.Context) health { return h.ping(ctx, p) },
+			skip:    func(ctx context.Context) health { return h.skipPing(ctx, p) },
 			release: func(ctx context.Context) error { return h.store.RetryHubPing(ctx, p, h.now()) },
 		}
 	}
@@ -47,30 +48,49 @@ func hubHost(hub string) string { return strings.Join(hostsOf(hub), "") }
 // hub and Superfeedr read hub.url, Switchboard hub.topic.
 func (h *Hub) ping(ctx context.Context, p zonewire.HubPing) health {
 	status, err := h.tell(ctx, p)
-	broken := ctx.Err() != nil
-	ctx, cancel := recording(ctx)
-	defer cancel()
-	host := hubHost(p.Hub)
-	now := h.now()
-	var stored error
 	switch {
 	case err == nil && status/100 == 2:
 		h.count.pinged.Add(1)
-		stored = h.store.FinishHubPing(ctx, p, now)
-	case broken:
-		stored = h.store.RetryHubPing(ctx, p, now)
-	case p.Attempts >= pingTries, refused(err):
-		h.count.unpinged.Add(1)
-		h.log.Error("hub given up: it was not told that a feed has changed", "hub", host, "reason", reasonOf(status, err))
-		stored = h.store.DropHubPing(ctx, p)
+		recorded, cancel := recording(ctx)
+		defer cancel()
+		h.noted(p, h.store.FinishHubPing(recorded, p, h.now()))
+	case ctx.Err() != nil: // broken off by us
+		recorded, cancel := recording(ctx)
+		defer cancel()
+		h.noted(p, h.store.RetryHubPing(recorded, p, h.now()))
 	default:
-		h.count.unpinged.Add(1)
-		stored = h.store.RetryHubPing(ctx, p, now.Add(pauseAfter(p.Attempts, rand.Float64())))
-	}
-	if stored != nil {
-		h.log.Error("what a hub was told is not recorded", "hub", host, "err", stored)
+		h.putOffPing(ctx, p, refused(err), reasonOf(status, err))
 	}
 	return healthOf(err)
+}
+
+// skipPing puts off a ping to a hub that has not answered others. It counts as a try, as the claim has counted it.
+func (h *Hub) skipPing(ctx context.Context, p zonewire.HubPing) health {
+	h.putOffPing(ctx, p, false, "it does not answer")
+	return unasked
+}
+
+// putOffPing lets a ping wait, or drops it: at once if it is hopeless, else after a day.
+func (h *Hub) putOffPing(ctx context.Context, p zonewire.HubPing, hopeless bool, reason string) {
+	h.count.unpinged.Add(1)
+	ctx, cancel := recording(ctx)
+	defer cancel()
+	now := h.now()
+	if !hopeless && p.Attempts < pingTries {
+		h.noted(p, h.store.RetryHubPing(ctx, p, now.Add(pauseAfter(p.Attempts, rand.Float64()))))
+		return
+	}
+	if host := hubHost(p.Hub); h.seldom.say("hub "+host, now) {
+		h.log.Error("hub given up: it was not told that feeds have changed", "hub", host, "reason", reason)
+	}
+	h.noted(p, h.store.DropHubPing(ctx, p))
+}
+
+// noted logs that what became of a ping is not recorded.
+func (h *Hub) noted(p zonewire.HubPing, err error) {
+	if err != nil && h.seldom.say("ping", h.now()) {
+		h.log.Error("what a hub was told is not recorded", "hub", hubHost(p.Hub), "err", err)
+	}
 }
 
 // tell makes the request of a ping.

@@ -31,6 +31,8 @@ type task struct {
 	until time.Time // the claim's end
 	// send does it, and records what became of it. A failure of ours is logged and leaves the claim to run out.
 	send func(context.Context) health
+	// skip is done instead while the host is left alone. nil = its claim runs out.
+	skip func(context.Context) health
 	// release gives it back, not begun.
 	release func(context.Context) error
 }

@@ -37,15 +37,15 @@ func (l *lane) rests(now time.Time) bool {
 	return l.silent >= manySilent && now.Before(l.failed.Add(restFor))
 }
 
-// add takes a task in. One of a host that rests, or that has its share at hand, is dropped: it comes again when its claim
-// ends, at no cost.
+// add takes a task in. One of a host that rests, or that has its share at hand, is dropped, unless that would count as a
+// try: it comes again when its claim ends, at no cost.
 func (q *queue) add(t task, now time.Time) {
 	l := q.lanes[t.host]
 	if l == nil {
 		l = &lane{}
 		q.lanes[t.host] = l
 	}
-	if l.rests(now) || len(l.waiting) >= hostShare {
+	if l.rests(now) && t.skip == nil || len(l.waiting) >= hostShare {
 		return
 	}
 	if len(l.waiting) == 0 {
@@ -56,22 +56,23 @@ func (q *queue) add(t task, now time.Time) {
 }
 
 // next gives the task that is to be begun now, if there is one: the first of the first host in turn that may have another
-// request. What has waited too long to be done within its claim is dropped, and so is what waits for a host that rests.
+// request. What has waited too long to be done within its claim is dropped, and what is for a host that rests is skipped.
 func (q *queue) next(now time.Time) (task, bool) {
 	for range len(q.turns) {
 		host := q.turns[0]
 		q.turns = q.turns[1:]
 		l := q.lanes[host]
-		late := 0
-		for late < len(l.waiting) && (l.rests(now) || l.waiting[late].until.Sub(now) < sendWithin) {
-			late++
+		rests := l.rests(now)
+		for len(l.waiting) > 0 && (l.waiting[0].until.Sub(now) < sendWithin || rests && l.waiting[0].skip == nil) {
+			l.pop()
+			q.held--
 		}
-		q.held -= late
-		l.waiting = l.waiting[late:]
 		var t task
 		ok := len(l.waiting) > 0 && l.active < perHost
 		if ok {
-			t = l.pop()
+			if t = l.pop(); rests {
+				t.send = t.skip
+			}
 			l.active++
 			q.held--
 			q.active++

@@ -50,7 +50,7 @@ func (h *Hub) verify(ctx context.Context, r zonewire.HubRequest) health {
 		ended, err := h.ended(ctx, r.Topic)
 		switch {
 		case err != nil:
-			h.log.Error("hub request not verified", "feed", r.Feed, "err", err)
+			h.broken("hub request not verified", r.Feed, err)
 			return unasked
 		case ended: // since it was asked for
 			shown := h.deny(ctx, r.Callback)
@@ -108,12 +108,12 @@ func (h *Hub) finish(ctx context.Context, r zonewire.HubRequest, result outcome)
 			next = next.Add(verifyAgain[max(r.Attempts, 1)-1])
 		}
 		if err := h.store.RetryHubRequest(ctx, r.ID, next); err != nil {
-			h.log.Error("hub request not put off", "feed", r.Feed, "err", err)
+			h.broken("hub request not put off", r.Feed, err)
 		}
 		return
 	}
 	if err := h.store.FinishHubRequest(ctx, r, result == confirmed, h.now()); err != nil {
-		h.log.Error("hub request not finished", "feed", r.Feed, "err", err)
+		h.broken("hub request not finished", r.Feed, err)
 		return
 	}
 	if result != confirmed {

@@ -81,6 +81,7 @@ type Hub struct {
 	guarded  *http.Client // for callbacks
 	trusted  *http.Client // for hubs that the operator has named
 	count    counters
+	seldom   seldom
 
 	verifying, delivering, pinging *pool
 }
@@ -188,6 +189,13 @@ func (h *Hub) Stats() Stats {
 		Accepted: c.accepted.Load(), Refused: c.refused.Load(), Confirmed: c.confirmed.Load(), Forgotten: c.forgotten.Load(),
 		Delivered: c.delivered.Load(), Deltas: c.deltas.Load(), Failed: c.failed.Load(), Ended: c.ended.Load(),
 		Pinged: c.pinged.Load(), Unpinged: c.unpinged.Load(), Waiting: h.verifying.held.Load(),
+	}
+}
+
+// broken logs a failure of ours at what is to be done for a feed. Its claim runs out, and it comes again.
+func (h *Hub) broken(what, feed string, err error) {
+	if h.seldom.say(what, h.now()) {
+		h.log.Error(what, "feed", feed, "err", err)
 	}
 }
 
