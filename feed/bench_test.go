@@ -22,7 +22,7 @@ func (d discard) WriteHeader(int)             {}
 // BenchmarkHit compares a hit with a bare handler that writes the same bytes, over real connections: the ratio is what
 // the handler adds. The last two show the handler alone.
 func BenchmarkHit(b *testing.B) {
-	s := feed.NewServer(newStore(), site, quiet)
+	s := feed.NewServer(newStore(), site, feed.Options{})
 	full := request(s, "GET", zoneRSS, "Accept-Encoding", "gzip")
 	packed := body(b, full)
 	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,46 +7,52 @@ import (
 )
 
 // choose picks the form to send by Accept-Encoding (RFC 9110 section 12.5.3): the coding with the highest weight, among
-// equals the one that is first in forms. Without the header, and where nothing offered is acceptable, it is the identity.
-func choose(accept []string, forms []form) *form {
-	best, bestWeight := &forms[len(forms)-1], 0
+// equals the one that the server prefers. Without the header, and where nothing offered is acceptable, it is the identity.
+func choose(accept []string) int {
 	if len(accept) == 0 {
-		return best
+		return plainForm
 	}
-	for i := range forms {
-		if w := weight(accept, forms[i].coding); w > bestWeight {
-			best, bestWeight = &forms[i], w
+	named := [codings]int{-1, -1, -1, -1}
+	star := -1
+	for _, header := range accept {
+		for entry := range strings.SplitSeq(header, ",") {
+			name, params, _ := strings.Cut(entry, ";")
+			if name = strings.TrimSpace(name); name == "*" {
+				star = quality(params)
+			} else if i := formNamed(name); i >= 0 {
+				named[i] = quality(params)
+			}
+		}
+	}
+	best, bestWeight := plainForm, 0
+	for i, w := range named {
+		switch {
+		case w >= 0:
+		case i == plainForm && star != 0:
+			w = 1 // acceptable unless it is ruled out, but what is named goes before it
+		default:
+			w = star
+		}
+		if w > bestWeight {
+			best, bestWeight = i, w
 		}
 	}
 	return best
 }
 
-// weight is the weight, in thousandths, that the header gives a coding; the empty coding is the identity.
-func weight(accept []string, coding string) int {
-	// The identity is acceptable unless it is ruled out, but what is named goes before it.
-	named, star := -1, -1
-	for _, header := range accept {
-		for entry := range strings.SplitSeq(header, ",") {
-			name, params, _ := strings.Cut(entry, ";")
-			switch name = strings.TrimSpace(name); {
-			case name == "*":
-				star = quality(params)
-			case strings.EqualFold(name, coding) && coding != "",
-				coding == "gzip" && strings.EqualFold(name, "x-gzip"), // section 8.4.1.3: the same
-				coding == "" && strings.EqualFold(name, "identity"):
-				named = quality(params)
-			}
-		}
-	}
+// formNamed finds the form of a coding that a request names, -1 if there is none.
+func formNamed(name string) int {
 	switch {
-	case named >= 0:
-		return named
-	case coding == "" && star != 0:
-		return 1
-	case coding != "" && star > 0:
-		return star
+	case strings.EqualFold(name, "gzip"), strings.EqualFold(name, "x-gzip"): // section 8.4.1.3: the same
+		return gzipForm
+	case strings.EqualFold(name, "br"):
+		return brotliForm
+	case strings.EqualFold(name, "zstd"):
+		return zstdForm
+	case strings.EqualFold(name, "identity"):
+		return plainForm
 	}
-	return 0
+	return -1
 }
 
 // quality reads the weight out of parameters (section 12.4.2) in thousandths: 1 without one, 0 for one that is none.
@@ -81,7 +87,7 @@ func (s *snapshot) judge(h http.Header, sent *form) (verdict, string) {
 		if !strongMatch(values, sent.etag) {
 			return failed, ""
 		}
-	} else if since, ok := date(h, "If-Unmodified-Since"); ok && s.modified.Unix() > since {
+	} else if since, ok := s.since(h, "If-Unmodified-Since"); ok && s.modified.Unix() > since {
 		return failed, ""
 	}
 	// If-Modified-Since counts only where there is no If-None-Match (section 13.1.3), even one that matches nothing.
@@ -91,17 +97,17 @@ func (s *snapshot) judge(h http.Header, sent *form) (verdict, string) {
 		}
 		return send, ""
 	}
-	if since, ok := date(h, "If-Modified-Since"); ok && s.modified.Unix() <= since {
+	if since, ok := s.since(h, "If-Modified-Since"); ok && s.modified.Unix() <= since {
 		return notModified, sent.etag
 	}
 	return send, ""
 }
 
-// date reads a date in any of the three forms of section 5.6.7; what is none is ignored (section 13.1.3). Seconds are all
-// that it has.
-func date(h http.Header, name string) (unix int64, ok bool) {
+// since reads a date in any of the three forms of section 5.6.7. What is none is ignored, and so is a date where the
+// document has none (section 13.1.3). Seconds are all that it has.
+func (s *snapshot) since(h http.Header, name string) (unix int64, ok bool) {
 	value := h.Get(name)
-	if value == "" {
+	if value == "" || s.modified.IsZero() {
 		return 0, false
 	}
 	t, err := http.ParseTime(value)
@@ -117,18 +123,23 @@ func (s *snapshot) weakMatch(values []string, sent *form) (etag string, ok bool)
 			if tag == "*" || opaque == sent.etag {
 				return sent.etag, true
 			}
-			plain := opaque
-			if bare, cut := strings.CutSuffix(opaque, `-gzip"`); cut { // Apache marks what it packed
-				plain = bare + `"`
-			}
-			for i := range s.forms {
-				if plain == s.forms[i].etag {
-					etag, ok = tag, true
-				}
+			if versionNamed(opaque) == s.hash {
+				etag, ok = tag, true
 			}
 		}
 	}
 	return etag, ok
+}
+
+// versionNamed is the hash of the version that an entity tag of any coding, as [tags] gives it, speaks of.
+func versionNamed(opaque string) string {
+	hash := strings.TrimSuffix(strings.Trim(opaque, `"`), "-gzip") // Apache marks what it packed
+	for _, c := range codingOf[:plainForm] {
+		if bare, cut := strings.CutSuffix(hash, c.mark); cut {
+			return bare
+		}
+	}
+	return hash
 }
 
 func strongMatch(values []string, etag string) bool {

@@ -1,32 +1,41 @@
 package feed_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"zonewire"
 )
 
-// store is a small working source.
+// store is a small working source. What it records outlives the servers that a test makes of it.
 type store struct {
-	mu       sync.Mutex
-	zones    []zonewire.Zone
-	former   map[string]string // former slug: slug
-	articles []zonewire.Article
-	gen      zonewire.Generation
-	versions map[string]version
-	down     error
-	full     error         // of writing only
-	reads    int           // of articles
-	gate     chan struct{} // what was read of a zone is handed over when it closes
+	mu         sync.Mutex
+	zones      []zonewire.Zone
+	former     map[string]string // former slug: slug
+	articles   []zonewire.Article
+	departures []departure // in order of change
+	told       []int64     // zones with a subscription
+	gen        zonewire.Generation
+	versions   map[string]zonewire.FeedVersion
+	down       error
+	full       error         // of writing only
+	lookups    int           // of slugs
+	queries    int           // of anything
+	heads      int           // queries of heads for zones
+	read       int           // articles handed over whole
+	puts       int           // versions that were new
+	due        []string      // topics that somebody is to be told of
+	gate       chan struct{} // what was read of a zone is handed over when it closes
 }
 
-type version struct {
-	hash     string
-	modified time.Time
+type departure struct {
+	zone int64
+	zonewire.Departure
 }
 
 func newStore() *store {
@@ -35,82 +44,253 @@ func newStore() *store {
 		former:   map[string]string{"jintan-park": "jintan-edz"},
 		articles: articles(),
 		gen:      zonewire.Generation{Articles: 96, Zones: 3},
-		versions: map[string]version{},
+		versions: map[string]zonewire.FeedVersion{},
 	}
+}
+
+// ask begins a query.
+func (s *store) ask() (done func(), err error) {
+	s.mu.Lock()
+	s.queries++
+	return s.mu.Unlock, s.down
 }
 
 func (s *store) Zones(context.Context) ([]zonewire.Zone, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.zones), s.down
+	done, err := s.ask()
+	defer done()
+	return slices.Clone(s.zones), err
 }
 
 func (s *store) Zone(_ context.Context, slug string) (zonewire.Zone, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now, ok := s.former[slug]; ok {
-		slug = now
+	done, err := s.ask()
+	defer done()
+	s.lookups++
+	if err != nil {
+		return zonewire.Zone{}, err
 	}
+	slug = cmp.Or(s.former[slug], slug)
 	for _, z := range s.zones {
 		if z.Slug == slug {
-			return z, s.down
+			return z, nil
 		}
-	}
-	if s.down != nil {
-		return zonewire.Zone{}, s.down
 	}
 	return zonewire.Zone{}, fmt.Errorf("zone %s: %w", slug, zonewire.ErrNotFound)
 }
 
-func (s *store) Articles(_ context.Context, q zonewire.ArticleQuery) ([]zonewire.Article, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reads++
+// find lists what a query selects. The caller holds the lock.
+func (s *store) find(q zonewire.ArticleQuery) []zonewire.Article {
+	zones := map[int64]zonewire.Zone{}
+	for _, z := range s.zones {
+		zones[z.ID] = z
+	}
 	var found []zonewire.Article
 	for _, a := range s.articles {
-		if (q.ZoneID == 0 || a.ZoneID == q.ZoneID) && len(found) < q.Limit && a.Withdrawn.IsZero() {
+		z := zones[a.ZoneID]
+		switch {
+		case len(found) == q.Limit:
+			return found
+		case !a.Withdrawn.IsZero(),
+			q.ZoneID != 0 && a.ZoneID != q.ZoneID,
+			q.Before != 0 && a.Change >= q.Before,
+			q.Category != "" && a.Category != q.Category,
+			q.Province != "" && z.Province != q.Province,
+			q.City != "" && z.City != q.City,
+			q.Text != "" && !strings.Contains(a.Title+"\n"+a.Summary, q.Text):
+		default:
 			found = append(found, a)
 		}
 	}
-	err := s.down
-	if s.gate != nil && q.ZoneID != 0 {
-		s.mu.Unlock()
-		<-s.gate
-		s.mu.Lock()
+	return found
+}
+
+func (s *store) Articles(_ context.Context, q zonewire.ArticleQuery) ([]zonewire.Article, error) {
+	done, err := s.ask()
+	defer done()
+	found := s.find(q)
+	s.read += len(found)
+	return found, err
+}
+
+func headOf(a zonewire.Article) zonewire.Head {
+	return zonewire.Head{ID: a.ID, ZoneID: a.ZoneID, Change: a.Change, Updated: a.Updated, Withdrawn: !a.Withdrawn.IsZero()}
+}
+
+func (s *store) Heads(_ context.Context, q zonewire.ArticleQuery) ([]zonewire.Head, error) {
+	done, err := s.ask()
+	defer done()
+	var heads []zonewire.Head
+	for _, a := range s.find(q) {
+		heads = append(heads, headOf(a))
+	}
+	if q.ZoneID != 0 {
+		s.heads++
+		if gate := s.gate; gate != nil {
+			s.mu.Unlock()
+			<-gate
+			s.mu.Lock()
+		}
+	}
+	return heads, err
+}
+
+func (s *store) ArticlesByID(_ context.Context, ids []int64) ([]zonewire.Article, error) {
+	done, err := s.ask()
+	defer done()
+	var found []zonewire.Article
+	for _, id := range ids {
+		for _, a := range s.articles {
+			if a.ID == id {
+				found = append(found, a)
+				s.read++
+			}
+		}
 	}
 	return found, err
 }
 
+func (s *store) Departures(_ context.Context, zone int64, limit int) ([]zonewire.Departure, error) {
+	done, err := s.ask()
+	defer done()
+	var found []zonewire.Departure
+	for _, d := range slices.Backward(s.departures) {
+		if (zone == d.zone || zone == 0 && !d.Moved) && len(found) < limit {
+			found = append(found, d.Departure)
+		}
+	}
+	return found, err
+}
+
+// arrived lists what arrived in a zone, in that order. The caller holds the lock.
+func (s *store) arrived(zone int64) []zonewire.Article {
+	var found []zonewire.Article
+	for _, a := range s.articles {
+		if a.ZoneID == zone {
+			found = append(found, a)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b zonewire.Article) int {
+		return cmp.Or(a.Received.Compare(b.Received), cmp.Compare(a.ID, b.ID))
+	})
+	return found
+}
+
+func (s *store) Arrivals(_ context.Context, zone int64) ([]zonewire.ArrivedIn, error) {
+	done, err := s.ask()
+	defer done()
+	var months []zonewire.ArrivedIn
+	for _, a := range s.arrived(zone) {
+		m := zonewire.MonthOf(a.Received)
+		if n := len(months); n == 0 || months[n-1].Month != m {
+			months = append(months, zonewire.ArrivedIn{Month: m})
+		}
+		months[len(months)-1].Articles++
+	}
+	return months, err
+}
+
+func (s *store) ArrivedHeads(_ context.Context, zone int64, m zonewire.Month) ([]zonewire.Head, error) {
+	done, err := s.ask()
+	defer done()
+	var heads []zonewire.Head
+	for _, a := range s.arrived(zone) {
+		if zonewire.MonthOf(a.Received) == m {
+			heads = append(heads, headOf(a))
+		}
+	}
+	return heads, err
+}
+
 func (s *store) Generation(context.Context) (zonewire.Generation, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gen, s.down
+	done, err := s.ask()
+	defer done()
+	return s.gen, err
 }
 
 func (s *store) ChangedZones(_ context.Context, since int64) ([]int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var ids []int64
+	done, err := s.ask()
+	defer done()
+	changed := map[int64]bool{}
 	for _, a := range s.articles {
-		if a.Change > since && !slices.Contains(ids, a.ZoneID) {
-			ids = append(ids, a.ZoneID)
+		changed[a.ZoneID] = changed[a.ZoneID] || a.Change > since
+	}
+	for _, d := range s.departures {
+		changed[d.zone] = changed[d.zone] || d.Change > since
+	}
+	var ids []int64
+	for id, is := range changed {
+		if is {
+			ids = append(ids, id)
 		}
 	}
-	return ids, s.down
+	return ids, err
 }
 
-func (s *store) PutFeedVersion(_ context.Context, name, hash string, now time.Time) (time.Time, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v := s.versions[name]
-	if v.hash != hash {
-		v = version{hash, now.Truncate(time.Second)}
-		if s.full != nil {
-			return time.Time{}, s.full
-		}
-		s.versions[name] = v
+func (s *store) HubZones(context.Context, time.Time) ([]int64, error) {
+	done, err := s.ask()
+	defer done()
+	return slices.Clone(s.told), err
+}
+
+func (s *store) FeedVersions(_ context.Context, feeds []string) ([]zonewire.FeedVersion, error) {
+	done, err := s.ask()
+	defer done()
+	stored := make([]zonewire.FeedVersion, len(feeds))
+	for i, name := range feeds {
+		stored[i] = s.version(name)
 	}
-	return v.modified, s.down
+	return stored, err
+}
+
+// version is what stands, not to be written into. The caller holds the lock.
+func (s *store) version(name string) zonewire.FeedVersion {
+	v := s.versions[name]
+	v.Feed, v.Bases = name, slices.Clone(v.Bases)
+	return v
+}
+
+func (s *store) PutFeedVersions(_ context.Context, puts []zonewire.FeedPut, now time.Time) ([]zonewire.FeedVersion, error) {
+	done, err := s.ask()
+	defer done()
+	if err := cmp.Or(err, s.full); err != nil {
+		return nil, err
+	}
+	stands := make([]zonewire.FeedVersion, len(puts))
+	for i, p := range puts {
+		s.put(p, now)
+		stands[i] = s.version(p.Feed)
+	}
+	return stands, nil
+}
+
+func (s *store) put(p zonewire.FeedPut, now time.Time) {
+	old := s.versions[p.Feed]
+	if old.Of.Articles > p.Of.Articles || old.Of.Zones > p.Of.Zones {
+		return
+	}
+	v := p.FeedVersion
+	v.Modified, v.Bases = now.UTC().Truncate(time.Second), old.Bases
+	switch {
+	case old.Hash == v.Hash:
+		v.Modified = old.Modified
+	case old.Hash != "":
+		if !v.Modified.After(old.Modified) {
+			v.Modified = old.Modified.Add(time.Second)
+		}
+		bases := []zonewire.FeedBase{{Hash: old.Hash, Change: old.Of.Articles, Channel: old.Channel}}
+		for _, b := range old.Bases {
+			if b.Hash != old.Hash && len(bases) < zonewire.MaxFeedBases {
+				bases = append(bases, b)
+			}
+		}
+		v.Bases = bases
+	}
+	s.versions[p.Feed] = v
+	if old.Hash != v.Hash {
+		s.puts++
+		if p.Topic != "" {
+			s.due = append(s.due, p.Topic)
+		}
+	}
 }
 
 // file stores an article as the newest change.
@@ -122,7 +302,41 @@ func (s *store) file(a zonewire.Article, now time.Time) {
 	if a.Published.IsZero() {
 		a.Published = now
 	}
-	s.articles = append([]zonewire.Article{a}, s.articles...)
+	s.articles = slices.Insert(s.articles, 0, a)
+}
+
+// edit makes an article the newest change.
+func (s *store) edit(id int64, now time.Time, change func(*zonewire.Article)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.articles, func(a zonewire.Article) bool { return a.ID == id })
+	a := s.articles[i]
+	s.gen.Articles++
+	a.Change, a.Updated = s.gen.Articles, now
+	change(&a)
+	s.articles = slices.Insert(slices.Delete(s.articles, i, i+1), 0, a)
+}
+
+// withdraw takes an article back, and with it the stored documents that may hold it.
+func (s *store) withdraw(id int64, now time.Time) {
+	s.edit(id, now, func(a *zonewire.Article) {
+		a.Withdrawn = now
+		s.departures = append(s.departures, departure{a.ZoneID, zonewire.Departure{Article: id, Change: a.Change, At: now}})
+		for name, v := range s.versions {
+			if strings.HasPrefix(name, fmt.Sprintf("zone/%d.", a.ZoneID)) || strings.HasPrefix(name, fmt.Sprintf("zone/%d/", a.ZoneID)) || strings.HasPrefix(name, "all.") {
+				v.State, v.Body, v.Layout = "", nil, nil
+				s.versions[name] = v
+			}
+		}
+	})
+}
+
+// move files an article into another zone.
+func (s *store) move(id, zone int64, now time.Time) {
+	s.edit(id, now, func(a *zonewire.Article) {
+		s.departures = append(s.departures, departure{a.ZoneID, zonewire.Departure{Article: id, Change: a.Change, At: now, Moved: true}})
+		a.ZoneID = zone
+	})
 }
 
 // alter changes the store under its lock.

@@ -4,16 +4,52 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"zonewire"
 )
 
-// loadTimeout bounds how long a first request for a feed waits for it.
-const loadTimeout = 5 * time.Second
+// target is what a path leads to.
+type target struct {
+	kind   kind
+	slug   string // of a zone, empty: all zones
+	format Format
+	month  zonewire.Month // of an archive
+	part   int
+}
 
-// ServeHTTP answers GET, HEAD and OPTIONS for the paths that [Path] gives, with or without a query: parameters that are
-// not known do not make another feed. The type is never negotiated, for readers that accept text/html want the feed
+// parseTarget reads a path that is served here.
+func parseTarget(path string) (t target, ok bool) {
+	switch path {
+	case ListPath:
+		return target{kind: listCell}, true
+	case StylesheetPath:
+		return target{kind: styleCell}, true
+	}
+	if t.slug, t.format, ok = parsePath(path); ok {
+		return t, true
+	}
+	after, zone := strings.CutPrefix(path, "/zones/")
+	slug, after, archive := strings.Cut(after, "/archive/")
+	if !zone || !archive || slug == "" || strings.Contains(slug, "/") {
+		return target{}, false
+	}
+	t = target{kind: archiveCell, slug: slug, format: Atom}
+	t.month, t.part, ok = parseArchive(after)
+	return t, ok
+}
+
+// path is the target's path under another slug.
+func (t target) path(slug string) string {
+	if t.kind == archiveCell {
+		return ArchivePath(slug, t.month, t.part)
+	}
+	return Path(slug, t.format)
+}
+
+// ServeHTTP answers GET, HEAD and OPTIONS for feeds, their views and archives, [ListPath] and [StylesheetPath]. Parameters that
+// are not known make no other document. The type is never negotiated, for readers that accept text/html want the feed
 // that they asked for.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -21,108 +57,179 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Access-Control-Expose-Headers"] = exposed
 	h["X-Content-Type-Options"] = noSniff
 
-	slug, f, ok := parsePath(r.URL.Path)
-	if !ok {
-		answer(w, r, http.StatusNotFound, "There is no such feed.")
-		return
-	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-	case http.MethodOptions:
-		preflight(w)
-		return
+	t, ok := parseTarget(r.URL.Path)
+	switch {
+	case !ok:
+		s.stats.answered(t, answer(w, r, http.StatusNotFound, "There is no such feed."))
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		s.stats.answered(t, s.serve(w, r, t))
+	case r.Method == http.MethodOptions:
+		s.stats.answered(t, preflight(w))
 	default:
-		h.Set("Allow", "GET, HEAD, OPTIONS")
-		answer(w, r, http.StatusMethodNotAllowed, "A feed can only be read.")
-		return
+		h.Set("Allow", allowedMethods)
+		s.stats.answered(t, answer(w, r, http.StatusMethodNotAllowed, "A feed can only be read."))
 	}
-	set, err := s.load(r.Context(), slug)
-	if err != nil {
-		s.refuse(w, r, f, err)
-		return
-	}
-	place, _ := f.place()
-	set[place].serve(w, r)
 }
 
-// serve writes the snapshot, or what the request's conditions leave of it.
-func (s *snapshot) serve(w http.ResponseWriter, r *http.Request) {
-	sent := choose(r.Header["Accept-Encoding"], s.forms)
+// reply is what was answered, for the counters.
+type reply struct {
+	status        int
+	form          int
+	bytes         int
+	unconditional bool // a GET without a validator that got it all
+}
+
+// serve answers a GET or HEAD.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, t target) reply {
+	ctx := r.Context()
+	var snap *snapshot
+	x, zone, err := s.find(ctx, t, r.URL.RawQuery)
+	switch {
+	case err != nil:
+		return s.refuse(w, r, t, err)
+	case t.kind == feedCell && x.isFeed():
+		place, _ := t.format.place()
+		snap = x.snaps[place]
+		s.stats.claimed(zone, t.format, r.Header["User-Agent"])
+		if base, ok := x.versions[place].asked(r.Header); ok {
+			if d, err := s.delta(ctx, zone, t.format, x, base); err == nil {
+				snap = d
+			} // else all of it, which is never wrong
+		}
+	default:
+		snap = x.only()
+	}
+	return snap.write(w, r)
+}
+
+// find gives what a target and a query lead to. It fails as *movedError, [zonewire.ErrGone], [zonewire.ErrNotFound] or
+// [zonewire.ErrInvalid].
+func (s *Server) find(ctx context.Context, t target, query string) (x *served, zone int64, err error) {
+	switch t.kind {
+	case listCell:
+		x, err = s.list(ctx)
+		return x, 0, err
+	case styleCell:
+		x, err = s.style(ctx)
+		return x, 0, err
+	}
+	if t.slug != "" {
+		if zone, err = s.zoneOf(ctx, t.slug); err != nil {
+			return nil, 0, err
+		}
+	}
+	if t.kind == archiveCell {
+		x, err = s.archive(ctx, zone, t.month, t.part)
+		return x, zone, err
+	}
+	v, err := parseView(query, zone != 0, s.site.MaxItems)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case v != View{}:
+		x, err = s.view(ctx, zone, t.format, v)
+	default:
+		x, err = s.feed(ctx, zone)
+	}
+	return x, zone, err
+}
+
+// write sends the snapshot, or what the request's conditions leave of it.
+func (s *snapshot) write(w http.ResponseWriter, r *http.Request) reply {
+	form := choose(r.Header["Accept-Encoding"])
+	sent := &s.forms[form]
 	h := w.Header()
-	h["Cache-Control"] = cacheControl
-	h["Vary"] = varyCoding
+	h["Cache-Control"] = s.cacheControl
+	h["Vary"] = s.vary
 	switch verdict, etag := s.judge(r.Header, sent); verdict {
 	case failed:
-		answer(w, r, http.StatusPreconditionFailed, "The feed is not the version asked for.")
-		return
+		return answer(w, r, http.StatusPreconditionFailed, "The feed is not the version asked for.")
 	case notModified: // with the headers of section 15.4.5
 		h["Etag"] = sent.etagHeader
 		if etag != sent.etag {
 			h["Etag"] = []string{etag}
 		}
 		w.WriteHeader(http.StatusNotModified)
-		return
+		return reply{status: http.StatusNotModified, form: form}
 	}
 	h["Etag"] = sent.etagHeader
-	h["Last-Modified"] = s.lastModified
 	h["Content-Type"] = s.contentType
-	h["Link"] = s.link
 	// Not http.ServeContent: it leaves out Content-Length beside Content-Encoding.
 	h["Content-Length"] = sent.length
+	if s.lastModified != nil {
+		h["Last-Modified"] = s.dateSent(time.Now)
+	}
+	if s.link != nil {
+		h["Link"] = s.link
+	}
+	if s.robots != nil {
+		h["X-Robots-Tag"] = s.robots
+	}
+	if s.im != nil {
+		h["Im"] = s.im
+	}
 	if sent.encoding != nil {
 		h["Content-Encoding"] = sent.encoding
 	}
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(s.status)
+	done := reply{status: s.status, form: form}
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(sent.body) // the reader has gone: there is nobody to tell
+		done.bytes = len(sent.body)
+		done.unconditional = len(r.Header["If-None-Match"]) == 0 && len(r.Header["If-Modified-Since"]) == 0
 	}
+	return done
 }
 
 // preflight answers OPTIONS, for scripts that send validators of their own.
-func preflight(w http.ResponseWriter) {
+func preflight(w http.ResponseWriter) reply {
 	h := w.Header()
-	h.Set("Allow", "GET, HEAD, OPTIONS")
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Allow", allowedMethods)
+	h.Set("Access-Control-Allow-Methods", allowedMethods)
 	h.Set("Access-Control-Allow-Headers", "If-None-Match, If-Modified-Since, A-IM")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
+	return reply{status: http.StatusNoContent, form: plainForm}
 }
 
-// refuse answers for a feed that there is no snapshot of.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f Format, err error) {
+// refuse answers for a document that there is not.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, t target, err error) reply {
 	h := w.Header()
 	var moved *movedError
 	switch {
 	case errors.As(err, &moved):
-		target := s.site.BaseURL + Path(moved.slug, f)
+		to := s.site.BaseURL + t.path(moved.slug)
 		if r.URL.RawQuery != "" {
-			target += "?" + r.URL.RawQuery
+			to += "?" + r.URL.RawQuery
 		}
-		h.Set("Location", target)
+		h.Set("Location", to)
 		h.Set("Cache-Control", "public, max-age=86400")
-		answer(w, r, http.StatusMovedPermanently, "This feed is now at "+target)
+		return answer(w, r, http.StatusMovedPermanently, "This feed is now at "+to)
 	case errors.Is(err, zonewire.ErrGone):
 		h.Set("Cache-Control", "public, max-age=3600")
-		answer(w, r, http.StatusGone, "This zone is closed, and its feed with it.")
+		return answer(w, r, http.StatusGone, "This zone is closed, and its feed with it.")
+	case errors.Is(err, zonewire.ErrInvalid):
+		h.Set("Cache-Control", "public, max-age=60")
+		return answer(w, r, http.StatusBadRequest, "There is no such view of the feed: "+err.Error()+".")
 	case errors.Is(err, zonewire.ErrNotFound):
 		h.Set("Cache-Control", "public, max-age=60")
-		answer(w, r, http.StatusNotFound, "There is no such feed.")
-	default:
-		// Never an empty feed: readers would take every article for deleted.
-		if !errors.Is(err, context.Canceled) {
-			s.log.ErrorContext(r.Context(), "feed cannot be loaded", "path", r.URL.Path, "error", err)
-		}
-		h.Set("Cache-Control", "no-store")
-		h.Set("Retry-After", "5")
-		answer(w, r, http.StatusServiceUnavailable, "The feed cannot be read at the moment.")
+		return answer(w, r, http.StatusNotFound, "There is no such feed.")
 	}
+	// Never an empty feed: readers would take every article for deleted.
+	if !errors.Is(err, context.Canceled) {
+		s.log.ErrorContext(r.Context(), "feed cannot be loaded", "path", r.URL.Path, "error", err)
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", "5")
+	return answer(w, r, http.StatusServiceUnavailable, "The feed cannot be read at the moment.")
 }
 
 // answer writes one line of text.
-func answer(w http.ResponseWriter, r *http.Request, status int, text string) {
+func answer(w http.ResponseWriter, r *http.Request, status int, text string) reply {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write([]byte(text + "\n")) // the reader has gone: there is nobody to tell
 	}
+	return reply{status: status, form: plainForm}
 }

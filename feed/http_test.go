@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"zonewire/feed"
 )
@@ -40,13 +42,35 @@ func body(t testing.TB, r *http.Response) []byte {
 	return b
 }
 
+// unpacked is a body as it was before it was coded.
+func unpacked(t testing.TB, coding string, b []byte) []byte {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(b)
+	var err error
+	switch coding {
+	case "gzip":
+		r, err = gzip.NewReader(r)
+	case "br":
+		r = brotli.NewReader(r)
+	case "zstd":
+		r, err = zstd.NewReader(r, zstd.WithDecoderMaxWindow(8<<20)) // RFC 9659: a reader may refuse more
+	}
+	if err == nil {
+		b, err = io.ReadAll(r)
+	}
+	if err != nil {
+		t.Fatalf("unpack %s: %v", coding, err)
+	}
+	return b
+}
+
 const (
 	zoneRSS = "/zones/jintan-edz/feed.rss"
 	allAtom = "/feed.atom"
 )
 
 func TestConditionalRequests(t *testing.T) {
-	s := feed.NewServer(newStore(), site, quiet)
+	s := feed.NewServer(newStore(), site, feed.Options{})
 	first := request(s, "GET", zoneRSS)
 	etag := first.Header.Get("ETag")
 	packed := request(s, "GET", zoneRSS, "Accept-Encoding", "gzip").Header.Get("ETag")
@@ -114,7 +138,7 @@ func TestConditionalRequests(t *testing.T) {
 
 // RFC 9110 section 15.4.5: a 304 has the headers that the 200 would have had, of those that caches use.
 func TestNotModifiedHeaders(t *testing.T) {
-	s := feed.NewServer(newStore(), site, quiet)
+	s := feed.NewServer(newStore(), site, feed.Options{})
 	for _, coding := range []string{"identity", "gzip"} {
 		full := request(s, "GET", zoneRSS, "Accept-Encoding", coding)
 		r := request(s, "GET", zoneRSS, "Accept-Encoding", coding, "If-Modified-Since", full.Header.Get("Last-Modified"))
@@ -136,7 +160,7 @@ func TestNotModifiedHeaders(t *testing.T) {
 }
 
 func TestCodings(t *testing.T) {
-	s := feed.NewServer(newStore(), site, quiet)
+	s := feed.NewServer(newStore(), site, feed.Options{})
 	plain := body(t, request(s, "GET", zoneRSS))
 	for _, c := range []struct {
 		name   string
@@ -147,21 +171,26 @@ func TestCodings(t *testing.T) {
 		{"12.5.3: empty header", []string{""}, ""},
 		{"gzip", []string{"gzip"}, "gzip"},
 		{"what newsboat sends", []string{"gzip, deflate"}, "gzip"},
-		{"what Miniflux sends", []string{"br,gzip"}, "gzip"},
+		{"what Miniflux sends", []string{"br,gzip"}, "br"},
+		{"what browsers send", []string{"gzip, deflate, br, zstd"}, "br"},
+		{"the server's preference among equals", []string{"gzip, zstd"}, "zstd"},
+		{"12.5.3: the reader's preference before the server's", []string{"br;q=0.5, zstd;q=0.7, gzip"}, "gzip"},
+		{"12.5.3: br is refused", []string{"br;q=0, gzip;q=0.5"}, "gzip"},
 		{"8.4.1: case does not count", []string{"GZip"}, "gzip"},
 		{"8.4.1.3: x-gzip", []string{"x-gzip"}, "gzip"},
-		{"unknown coding", []string{"zstd, compress"}, ""},
+		{"unknown coding", []string{"lzma, compress"}, ""},
 		{"12.5.3: refused", []string{"gzip;q=0"}, ""},
 		{"12.5.3: refused with digits", []string{"gzip ; q=0.000"}, ""},
 		{"12.4.2: weighed", []string{"gzip;q=0.2, deflate;q=1"}, "gzip"},
 		{"12.5.3: the identity is wanted more", []string{"gzip;q=0.5, identity;q=0.8"}, ""},
 		{"12.5.3: the identity is wanted less", []string{"identity;q=0.5, gzip;q=0.8"}, "gzip"},
 		{"12.5.3: equal weights", []string{"identity, gzip"}, "gzip"},
-		{"12.5.3: any", []string{"*"}, "gzip"},
-		{"12.5.3: any but gzip", []string{"gzip;q=0, *"}, ""},
+		{"12.5.3: any", []string{"*"}, "br"},
+		{"12.5.3: any but these", []string{"br;q=0, zstd;q=0, *"}, "gzip"},
+		{"12.5.3: any but all", []string{"gzip;q=0, br;q=0, zstd;q=0, *"}, ""},
 		{"12.5.3: nothing but gzip", []string{"gzip, *;q=0"}, "gzip"},
 		{"12.5.3: nothing at all", []string{"*;q=0"}, ""},
-		{"5.3: several lines", []string{"br", "gzip"}, "gzip"},
+		{"5.3: several lines", []string{"deflate", "gzip"}, "gzip"},
 		{"12.4.2: a weight that is none", []string{"gzip;q=much"}, ""},
 		{"12.4.2: a weight out of range", []string{"gzip;q=2"}, ""},
 	} {
@@ -178,16 +207,7 @@ func TestCodings(t *testing.T) {
 			if r.Header.Get("Vary") != "Accept-Encoding" || r.Header.Get("Content-Length") != strconv.Itoa(len(b)) {
 				t.Errorf("Vary %q, Content-Length %q of %d", r.Header.Get("Vary"), r.Header.Get("Content-Length"), len(b))
 			}
-			if c.want == "gzip" {
-				z, err := gzip.NewReader(bytes.NewReader(b))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if b, err = io.ReadAll(z); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if !bytes.Equal(b, plain) {
+			if !bytes.Equal(unpacked(t, r.Header.Get("Content-Encoding"), b), plain) {
 				t.Error("the bytes differ from the identity's")
 			}
 			head := request(s, "HEAD", zoneRSS, headers...)
@@ -201,7 +221,7 @@ func TestCodings(t *testing.T) {
 func TestHeadersOfAFeed(t *testing.T) {
 	hub := site
 	hub.Hubs = []string{"https://news.example.org/hub"}
-	s := feed.NewServer(newStore(), hub, quiet)
+	s := feed.NewServer(newStore(), hub, feed.Options{})
 	for _, c := range []struct{ path, mediaType, self string }{
 		{zoneRSS, "application/rss+xml; charset=utf-8", "https://news.example.org" + zoneRSS},
 		{allAtom, "application/atom+xml; charset=utf-8", "https://news.example.org/feed.atom"},
@@ -255,7 +275,7 @@ func TestPathsAndMethods(t *testing.T) {
 		{"preflight", "OPTIONS", zoneRSS, 204, "Access-Control-Allow-Headers", "If-None-Match, If-Modified-Since, A-IM"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := request(feed.NewServer(newStore(), site, quiet), c.method, c.path)
+			r := request(feed.NewServer(newStore(), site, feed.Options{}), c.method, c.path)
 			if r.StatusCode != c.want || r.Header.Get(c.header) != c.value {
 				t.Errorf("%s %s: got %d, %s %q; want %d, %q", c.method, c.path, r.StatusCode, c.header, r.Header.Get(c.header), c.want, c.value)
 			}

@@ -1,11 +1,8 @@
 package feed
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,47 +14,50 @@ const maxAge = 5 * time.Minute
 // Header values that are the same for every feed. They are shared between answers: nobody may write into them.
 var (
 	cacheControl = []string{"public, max-age=" + strconv.Itoa(int(maxAge.Seconds())) + ", stale-while-revalidate=600, stale-if-error=86400"}
+	cacheSearch  = []string{"private, max-age=60"}
+	cacheOver    = []string{"public, max-age=86400, stale-if-error=604800"}
+	cacheStyle   = []string{"public, max-age=86400"}
+	cacheDelta   = []string{"no-store, im"}
 	varyCoding   = []string{"Accept-Encoding"}
+	varyDelta    = []string{"A-IM, If-None-Match, Accept-Encoding"}
+	manipulation = []string{"feed"}
+	unindexed    = []string{"noindex"}
 	anyOrigin    = []string{"*"}
-	exposed      = []string{"ETag, Last-Modified, Link"}
+	exposed      = []string{"ETag, Last-Modified, Link, IM"}
 	noSniff      = []string{"nosniff"}
+	styleType    = []string{"text/css; charset=utf-8"}
+	listType     = []string{"text/x-opml; charset=utf-8"}
+	contentTypes = [places][]string{{RSS.ContentType()}, {Atom.ContentType()}, {JSON.ContentType()}}
 )
 
-// snapshot is one version of one feed in one format, ready to be written: every header value is made beforehand. It
-// never changes.
-type snapshot struct {
-	hash     string // of the identity bytes, 128 bits in hexadecimal
-	modified time.Time
-	forms    []form // in the server's order of preference; the last is the identity
+const allowedMethods = "GET, HEAD, OPTIONS"
 
+// snapshot is one version of one document, ready to be written: every header value is made beforehand. It never changes.
+type snapshot struct {
+	hash     string    // of the identity bytes, 128 bits in hexadecimal
+	modified time.Time // zero: there is no date to tell
+	// ahead says that modified lay in the future when the snapshot was made: another replica's clock goes before ours.
+	ahead bool
+	forms [codings]form
+
+	status       int // 200, or 226 for a delta
 	contentType  []string
 	lastModified []string
 	link         []string
+	cacheControl []string
+	vary         []string
+	robots       []string
+	im           []string
 }
 
 // form is a snapshot in one coding.
 type form struct {
-	coding string // "gzip"; empty for the identity
-	etag   string // with quotes; strong, so that of each coding is its own (RFC 9110 section 8.8.3.3)
-	body   []byte
+	etag string // with quotes; strong, so that of each coding is its own (RFC 9110 section 8.8.3.3)
+	body []byte
 
 	etagHeader []string
 	length     []string
 	encoding   []string
-}
-
-// snapshots is a feed in every format.
-type snapshots [places]*snapshot
-
-// modified is when the newest of them came to be.
-func (s *snapshots) modified() time.Time {
-	var t time.Time
-	for _, snap := range s {
-		if snap.modified.After(t) {
-			t = snap.modified
-		}
-	}
-	return t
 }
 
 // hashOf names a version. The ETag, and through the store Last-Modified, hang on nothing else.
@@ -66,37 +66,62 @@ func hashOf(body []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func newSnapshot(body []byte, hash string, modified time.Time, f Format, self string, hubs []string) (*snapshot, error) {
-	var packed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
-	if err == nil {
-		_, err = w.Write(body)
+// newSnapshot packs a document in every coding. packed is what gzip makes of it, if that is known.
+func newSnapshot(c *coder, hash string, body, packed []byte, contentType []string) (*snapshot, error) {
+	s := &snapshot{hash: hash, status: http.StatusOK, contentType: contentType, cacheControl: cacheControl, vary: varyCoding}
+	for i := range s.forms {
+		b := body
+		if i == gzipForm && packed != nil {
+			b = packed
+		} else {
+			var err error
+			if b, err = c.pack(i, body); err != nil {
+				return nil, err
+			}
+		}
+		f := form{etag: `"` + hash + codingOf[i].mark + `"`, body: b, length: []string{strconv.Itoa(len(b))}}
+		f.etagHeader = []string{f.etag}
+		if i != plainForm {
+			f.encoding = []string{codingOf[i].name}
+		}
+		s.forms[i] = f
 	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("compress feed: %w", err)
-	}
+	return s, nil
+}
+
+// dated gives it the moment since when it has been served.
+func (s *snapshot) dated(modified, now time.Time) *snapshot {
+	s.modified, s.ahead = modified, modified.After(now)
+	s.lastModified = []string{modified.UTC().Format(http.TimeFormat)}
+	return s
+}
+
+// linked gives it the Link header: its own address and the hubs that tell of changes.
+func (s *snapshot) linked(self string, hubs []string) *snapshot {
 	link := "<" + self + `>; rel="self"`
 	for _, hub := range hubs {
 		link += ", <" + hub + `>; rel="hub"`
 	}
-	return &snapshot{
-		hash:         hash,
-		modified:     modified,
-		forms:        []form{newForm("gzip", hash+"-gz", packed.Bytes()), newForm("", hash, body)},
-		contentType:  []string{f.ContentType()},
-		lastModified: []string{modified.UTC().Format(http.TimeFormat)},
-		link:         []string{link},
-	}, nil
+	s.link = []string{link}
+	return s
 }
 
-func newForm(coding, tag string, body []byte) form {
-	f := form{coding: coding, etag: `"` + tag + `"`, body: body, length: []string{strconv.Itoa(len(body))}}
-	f.etagHeader = []string{f.etag}
-	if coding != "" {
-		f.encoding = []string{coding}
+// dateSent is the Last-Modified header. It never lies after Date (RFC 9110 section 8.8.2.1): a reader that has a date to
+// come would be told for as long that nothing is new.
+func (s *snapshot) dateSent(now func() time.Time) []string {
+	if s.ahead {
+		if t := now(); t.Before(s.modified) {
+			return []string{t.UTC().Format(http.TimeFormat)}
+		}
 	}
-	return f
+	return s.lastModified
+}
+
+// size is about what it takes in memory, in bytes.
+func (s *snapshot) size() int64 {
+	n := int64(2048) // headers
+	for i := range s.forms {
+		n += int64(len(s.forms[i].body))
+	}
+	return n
 }

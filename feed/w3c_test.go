@@ -190,7 +190,7 @@ func TestW3CFindsNothingInOPML(t *testing.T) {
 }
 
 func TestW3CFindsNothingInAnswers(t *testing.T) {
-	s := feed.NewServer(newStore(), site, quiet)
+	s := feed.NewServer(newStore(), site, feed.Options{})
 	for _, path := range []string{"/feed.rss", "/feed.atom", "/zones/jintan-edz/feed.rss", "/zones/jintan-edz/feed.atom"} {
 		res := request(s, "GET", path, "Accept-Encoding", "gzip, deflate")
 		if found := w3cAnswer(t, site.BaseURL+path, res, today); len(found) > 0 {

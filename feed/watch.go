@@ -1,24 +1,38 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"zonewire"
 )
 
-// pollEvery is how often Run asks whether anything changed. The polls lie on the wall clock's quarters of a second, so
-// that a version that waits for the next second waits no longer.
-const pollEvery = 250 * time.Millisecond
+const (
+	// pollEvery is how often Run asks whether anything changed. The polls lie on the wall clock's quarters of a second, so
+	// that a version that waits for the next second waits no longer.
+	pollEvery = 250 * time.Millisecond
+	// pollTimeout bounds one look, for a database that hangs.
+	pollTimeout = 30 * time.Second
+	// turn is how long one round of renderings begins new ones. Then it is time to look what else has changed.
+	turn = 500 * time.Millisecond
+	// headStart puts feeds that somebody is told of before others that have waited as long.
+	headStart = 2 * time.Second
+	// maxRenderers bounds the feeds that are rendered at a time.
+	maxRenderers = 4
+)
 
-// pollTimeout bounds one look, for a database that hangs.
-const pollTimeout = 30 * time.Second
-
-// Run keeps loaded feeds as the store has them until ctx ends, and then returns nil. It renders the feeds over all zones
-// at once. While the store cannot be read, the feeds stay as they are.
+// Run keeps feeds as the store has them until ctx ends, and then returns nil: those over all zones, those in memory, and
+// those that somebody is told of. While the store cannot be read, the feeds stay as they are.
 func (s *Server) Run(ctx context.Context) error {
-	w := watch{server: s, everything: true}
+	w := watch{server: s, pending: map[int64]time.Time{}, until: map[int64]time.Time{}, failing: map[int64]error{}}
 	failing := false
 	for {
 		err := w.poll(ctx)
@@ -44,83 +58,182 @@ func (s *Server) Run(ctx context.Context) error {
 
 // watch is what Run knows: up to where it has looked, and what is still to be rendered.
 type watch struct {
-	server     *Server
-	seen       zonewire.Generation
-	everything bool           // every loaded feed has changed
-	zones      map[int64]bool // the feeds of these zones have; 0 is the one over all
-	left       bool           // some feeds are stale still
+	server  *Server
+	started bool
+	seen    int64 // of the counter of articles
+	table   *zoneTable
+	pending map[int64]time.Time // feeds that may have changed, and since when; 0 is the one over all zones
+	until   map[int64]time.Time // of feeds that are told of and not in memory: when the clock alone changes them
+	failing map[int64]error
 }
 
-// poll looks for changes and renders what they touch. What fails is tried again by the next poll.
+// poll looks for changes and renders what they touch. What fails is tried again later.
 func (w *watch) poll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	if err := w.look(ctx); err != nil {
+	now := time.Now()
+	if err := w.look(ctx, now); err != nil {
 		return err
 	}
-	if !w.everything && !w.left && len(w.zones) == 0 {
+	w.expire(now)
+	if len(w.pending) == 0 {
 		return nil
 	}
-	return w.refresh(ctx)
-}
-
-// look adds to what is to be rendered. It moves up to what it has seen only when it has all of it.
-func (w *watch) look(ctx context.Context) error {
-	s := w.server
-	gen, err := s.src.Generation(ctx)
-	if err != nil {
+	if err := w.work(ctx, now); err != nil {
 		return err
 	}
-	if s.zones.Load() != nil && gen == w.seen {
-		return nil
+	for _, err := range w.failing {
+		return err // one says what the others would
 	}
-	if s.zones.Load() == nil || gen.Zones != w.seen.Zones {
-		if err := s.reloadZones(ctx); err != nil {
-			return err
-		}
-		w.everything = true
-	}
-	switch {
-	case gen.Articles < w.seen.Articles: // another database: a backup was restored
-		w.everything = true
-	case gen.Articles > w.seen.Articles && !w.everything:
-		ids, err := s.src.ChangedZones(ctx, w.seen.Articles)
-		if err != nil {
-			return err
-		}
-		if w.zones == nil {
-			w.zones = map[int64]bool{}
-		}
-		w.zones[0] = true
-		for _, id := range ids {
-			w.zones[id] = true
-		}
-	}
-	w.seen = gen
 	return nil
 }
 
-// refresh renders what is to be rendered.
-func (w *watch) refresh(ctx context.Context) error {
+// look adds to what is to be rendered. It moves up to what it has seen only when it has all of it.
+func (w *watch) look(ctx context.Context, now time.Time) error {
 	s := w.server
-	changed := func(zone int64) bool { return w.everything || w.zones[zone] }
-	var failures []error
-	left := false
-	do := func(slug string, c *cell) {
-		err := s.refresh(ctx, slug, c, changed)
-		left = left || err != nil
-		if err != nil && !errors.Is(err, errHeld) {
-			failures = append(failures, err)
+	of, t, err := s.counters(ctx)
+	if err != nil {
+		return err
+	}
+	var changed []int64
+	everything := !w.started || of.Articles < w.seen // another database: a backup was restored
+	if of.Articles > w.seen && !everything {
+		if changed, err = s.src.ChangedZones(ctx, w.seen); err != nil {
+			return err
+		}
+		changed = append(changed, 0)
+	}
+	if t != w.table {
+		changed = append(changed, w.zonesChanged(t)...)
+	}
+	if everything {
+		changed = append(slices.Collect(maps.Keys(t.byID)), 0)
+	}
+	if len(changed) > 0 {
+		touched := map[int64]bool{}
+		for _, zone := range changed {
+			touched[zone] = true
+			if _, waits := w.pending[zone]; !waits {
+				w.pending[zone] = now
+			}
+		}
+		s.cache.each(func(k key, c *cell) {
+			if k.kind != feedCell && (touched[k.zone] || k.zone == 0) {
+				c.stale.Store(true)
+			}
+		})
+	}
+	w.table, w.seen, w.started = t, of.Articles, true
+	return nil
+}
+
+// zonesChanged lists the zones that say something else of themselves than in the table before. Feeds of those that are no
+// longer open go from memory.
+func (w *watch) zonesChanged(t *zoneTable) []int64 {
+	changed := []int64{0}
+	for id, z := range t.byID {
+		if w.table == nil || w.table.byID[id].state != z.state {
+			changed = append(changed, id)
 		}
 	}
-	do("", s.all)
-	s.cells.Range(func(slug, c any) bool {
-		do(slug.(string), c.(*cell))
-		return ctx.Err() == nil
+	w.server.cache.each(func(k key, c *cell) {
+		if k.zone != 0 && t.byID[k.zone].open() != nil {
+			w.server.cache.drop(k, c)
+		}
 	})
-	if ctx.Err() != nil {
-		return errors.Join(failures...) // some were not even marked: all of it again
+	return changed
+}
+
+// expire finds what the clock alone has changed: a tombstone that was told long enough, a month that is over, a version
+// that is to be recorded once more.
+func (w *watch) expire(now time.Time) {
+	due := func(zone int64, until time.Time) bool { return !until.IsZero() && !until.After(now) }
+	note := func(k key, c *cell) {
+		x := c.set.Load()
+		switch {
+		case x == nil || !due(k.zone, x.until):
+		case k.kind == feedCell:
+			if _, waits := w.pending[k.zone]; !waits {
+				w.pending[k.zone] = now
+			}
+		default:
+			c.stale.Store(true)
+		}
 	}
-	w.everything, w.zones, w.left = false, nil, left
-	return errors.Join(failures...)
+	note(key{}, w.server.all)
+	w.server.cache.each(note)
+	for zone, until := range w.until {
+		if due(zone, until) {
+			w.pending[zone] = now
+			delete(w.until, zone)
+		}
+	}
+}
+
+// work renders what is to be rendered, what waits longest first, until the turn is over.
+func (w *watch) work(ctx context.Context, now time.Time) error {
+	s := w.server
+	told, err := s.src.HubZones(ctx, now)
+	if err != nil {
+		return err
+	}
+	isTold := map[int64]bool{0: true}
+	for _, zone := range told {
+		isTold[zone] = true
+	}
+	type task struct {
+		zone  int64
+		since time.Time
+	}
+	var tasks []task
+	for zone, since := range w.pending {
+		kept := isTold[zone] || len(s.hubs) > 0 || s.cache.peek(key{zone: zone}) != nil
+		if !kept || zone != 0 && w.table.byID[zone].open() != nil {
+			w.done(zone, time.Time{})
+			continue
+		}
+		if since.After(now) { // it has failed just now
+			continue
+		}
+		if isTold[zone] {
+			since = since.Add(-headStart)
+		}
+		tasks = append(tasks, task{zone, since})
+	}
+	slices.SortFunc(tasks, func(a, b task) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.zone, b.zone)) })
+
+	var mu sync.Mutex
+	var g errgroup.Group
+	// One processor is left to those who read.
+	g.SetLimit(min(max(runtime.GOMAXPROCS(0)-1, 1), maxRenderers))
+	for _, task := range tasks {
+		if ctx.Err() != nil || time.Since(now) > turn {
+			break
+		}
+		g.Go(func() error {
+			until, err := s.refresh(ctx, task.zone)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, errHeld):
+			case err == nil || errors.Is(err, zonewire.ErrGone) || errors.Is(err, zonewire.ErrNotFound):
+				w.done(task.zone, until)
+			case ctx.Err() == nil:
+				w.failing[task.zone] = err
+				w.pending[task.zone] = now.Add(recordAgain)
+			}
+			return nil // one that fails does not stop the others
+		})
+	}
+	return g.Wait()
+}
+
+// done notes that a feed is as the store has it.
+func (w *watch) done(zone int64, until time.Time) {
+	delete(w.pending, zone)
+	delete(w.failing, zone)
+	delete(w.until, zone)
+	if !until.IsZero() {
+		w.until[zone] = until
+	}
 }
