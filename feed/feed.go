@@ -1,8 +1,12 @@
-// Package feed turns articles into RSS 2.0, Atom and JSON Feed documents, and serves them from memory.
+// Package feed turns articles into RSS 2.0, Atom and JSON Feed documents, archives by month and a list of all feeds, and
+// serves them from memory.
 //
 // [Render] is pure: the same values give the same bytes, with no clock, random number or map order in them. All three
 // formats of a feed hold the same items under the same ids, and every field is cleaned on its way in, whatever the
 // store holds: a single control character would make a feed that no reader can parse.
+//
+// A document is made of pieces, one for each article, of which none depends on another. A new version takes over those it
+// knows, so that one new article costs one cleaning, and what is new for a reader is cut out of the bytes.
 //
 // [Server] renders when something changed, never because somebody asked. What it serves is a snapshot: the bytes in
 // every coding with their validators, swapped as one. A hit reads no database and runs no template. Bytes that come out

@@ -374,13 +374,18 @@ func renderAll(t rapid.TB, doc feed.Document, known [feed.Places]*feed.Rendered)
 // itemIDs are the ids that a reader's parser finds in a document.
 func itemIDs(t rapid.TB, doc []byte) []string {
 	t.Helper()
-	parsed, err := gofeed.NewParser().Parse(bytes.NewReader(doc))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, doc)
-	}
 	ids := []string{}
-	for _, it := range parsed.Items {
+	for _, it := range parsed(t, doc).Items {
 		ids = append(ids, it.GUID)
 	}
 	return ids
+}
+
+func parsed(t rapid.TB, doc []byte) *gofeed.Feed {
+	t.Helper()
+	f, err := gofeed.NewParser().Parse(bytes.NewReader(doc))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, doc)
+	}
+	return f
 }
