@@ -242,12 +242,3 @@ func forgetFeeds(ctx context.Context, q querier, zone int64) error {
 	_, err := q.exec(ctx, qFeedsForget, fmt.Sprintf("zone/%d", zone))
 	return err
 }
-
-// PutFeedVersion is [DB.PutFeedVersions] for a hash alone.
-func (db *DB) PutFeedVersion(ctx context.Context, feed, hash string, now time.Time) (time.Time, error) {
-	v, err := db.PutFeedVersions(ctx, []zonewire.FeedPut{{FeedVersion: zonewire.FeedVersion{Feed: feed, Hash: hash}}}, now)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return v[0].Modified, nil
-}

@@ -17,6 +17,7 @@ import (
 	"zonewire/poll"
 	"zonewire/templates"
 	"zonewire/web"
+	"zonewire/websub"
 )
 
 // engine wires the rooms on an open database: what the daemon runs, and what the verbs of digest and outbox use of it.
@@ -26,6 +27,7 @@ type engine struct {
 	planner   *digest.Planner
 	scheduler *digest.Scheduler
 	feeds     *feed.Server
+	hub       *websub.Hub // ours, or only what tells hubs elsewhere; nil: nobody is to be told
 	poller    *poll.Poller
 	site      feed.Site
 	composer  outbox.Composer
@@ -62,9 +64,33 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 	if e.site, err = feedSite(ctx, db, a.cfg, set.SiteTitle(zonewire.LocaleZH), time.Now()); err != nil {
 		return nil, err
 	}
-	e.feeds = feed.NewServer(db, e.site, log)
+	e.feeds = feed.NewServer(db, e.site, feed.Options{Log: log, CacheBytes: int64(a.cfg.Feed.CacheSize), Hubs: a.cfg.WebSub.Hubs, Changed: e.tell})
+	if a.cfg.WebSub.Enabled || len(a.cfg.WebSub.Hubs) > 0 {
+		e.hub = websub.New(db, e.feeds, websub.Options{
+			HubURL: e.site.BaseURL + hubPath, BaseURL: e.site.BaseURL, DisableHub: !a.cfg.WebSub.Enabled,
+			AllowPrivate: a.cfg.WebSub.AllowPrivate, Log: log, Version: buildVersion(),
+		})
+	}
 	e.poller = a.poller(db, poll.Options{Secret: db.secret, Log: log})
 	return e, nil
+}
+
+// hubPath is where our own hub is.
+const hubPath = "/hub"
+
+// tell wakes the hub when a feed has a new version.
+func (e *engine) tell() {
+	if e.hub != nil {
+		e.hub.Wake()
+	}
+}
+
+// hubStats are nothing where there is no hub.
+func (e *engine) hubStats() websub.Stats {
+	if e.hub == nil {
+		return websub.Stats{}
+	}
+	return e.hub.Stats()
 }
 
 // trimSlash is a base address without its trailing slash.
@@ -85,6 +111,10 @@ func feedSite(ctx context.Context, db *session, cfg Config, title string, now ti
 		return feed.Site{}, err
 	}
 	site := feed.Site{BaseURL: trimSlash(cfg.HTTP.BaseURL), Title: title, MaxItems: cfg.Feed.MaxItems, MaxBytes: cfg.Feed.MaxBytes}
+	if cfg.WebSub.Enabled {
+		site.Hubs = append(site.Hubs, site.BaseURL+hubPath)
+	}
+	site.Hubs = append(site.Hubs, cfg.WebSub.Hubs...)
 	if _, err := fmt.Sscanf(strings.Replace(stands, ",", " ", 1), "%s %d", &site.Authority, &site.Year); err != nil {
 		return site, zonewire.Invalidf("meta feed_authority %q is damaged", stands)
 	}

@@ -16,7 +16,8 @@ import (
 // crash as before it.
 func (e *engine) metrics() http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &ledger{e})
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &ledger{e},
+		&serving{feeds: e.feeds.Stats, hub: e.hubStats})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
 

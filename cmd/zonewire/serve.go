@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+
+	"zonewire/feed"
 )
 
 // newServe is "zonewire serve".
@@ -72,6 +74,9 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 		handlers = append(handlers, served{mln, e.metrics()})
 	}
 	runners := []runner{e.feeds, e.scheduler, e.agent(tr), watch, e.poller}
+	if e.hub != nil {
+		runners = append(runners, e.hub)
+	}
 	bounces, err := e.bounceListener()
 	if err != nil {
 		return errors.Join(err, closeAll(handlers))
@@ -137,9 +142,15 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 // routes is everything on the public address.
 func (e *engine) routes(metrics bool) http.Handler {
 	mux := http.NewServeMux()
-	for _, ext := range []string{"rss", "atom", "json"} {
-		mux.Handle("/feed."+ext, e.feeds)
-		mux.Handle("/zones/{slug}/feed."+ext, e.feeds)
+	for _, f := range feed.Formats() {
+		mux.Handle(feed.Path("", f), e.feeds)
+		mux.Handle(feed.Path("{slug}", f), e.feeds)
+	}
+	mux.Handle("/zones/{slug}/archive/{month}", e.feeds)
+	mux.Handle(feed.ListPath, e.feeds)
+	mux.Handle(feed.StylesheetPath, e.feeds)
+	if e.cfg.WebSub.Enabled {
+		mux.Handle(hubPath, e.hub)
 	}
 	mux.Handle("/websub/{token}", e.poller.Callback())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })

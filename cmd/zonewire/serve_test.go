@@ -89,7 +89,7 @@ func TestMetricsAreExposedFromTheStart(t *testing.T) {
 		e.metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		for _, want := range []string{
 			`zonewire_deliveries{state="pending"} 0`, `zonewire_deliveries{state="expired"} 0`, "zonewire_recipients 0",
-			"zonewire_sending_paused 0", "zonewire_ledger_up 1",
+			"zonewire_sending_paused 0", "zonewire_ledger_up 1", `zonewire_feed_responses_total{format="atom",status="226"} 0`, `zonewire_hub_deliveries_total{outcome="delivered"} 0`,
 		} {
 			if !containsLine(w.Body.String(), want) {
 				t.Errorf("/metrics lacks %s", want)
