@@ -3,6 +3,7 @@ package websub_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,7 +18,7 @@ import (
 // resting is a hub that does not run: what it is asked is only taken in.
 func resting(t *testing.T) *world {
 	w := newWorld(t)
-	w.hub = websub.New(w.store, w.feeds, websub.Options{HubURL: hubURL, BaseURL: "https://news.example"})
+	w.hub = websub.New(w.store, w.feeds, websub.Options{HubURL: hubURL, BaseURL: "https://news.example", Log: slog.New(slog.NewTextHandler(w.log, nil))})
 	return w
 }
 

@@ -40,16 +40,14 @@ type Subscriptions interface {
 
 func (h *Hub) claimDeliveries(ctx context.Context, now, until time.Time, limit int) ([]task, error) {
 	claimed, err := h.store.ClaimHubDeliveries(ctx, now, until, limit)
-	tasks := make([]task, len(claimed))
-	for i, s := range claimed {
-		tasks[i] = task{
-			host: s.Host, until: until,
+	return tasksOf(claimed, until, func(s zonewire.HubSubscription) task {
+		return task{
+			host: s.Host,
 			send: func(ctx context.Context) health { return h.deliver(ctx, s) },
 			// It still has the version that it had: due again at once, since its feed has moved on.
 			release: func(ctx context.Context) error { return h.store.FinishHubDelivery(ctx, s.ID, s.Hash, h.now()) },
 		}
-	}
-	return tasks, err
+	}), err
 }
 
 // deliver sends a subscriber what is new to it (section 7).

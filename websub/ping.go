@@ -29,16 +29,14 @@ type Pings interface {
 
 func (h *Hub) claimPings(ctx context.Context, now, until time.Time, limit int) ([]task, error) {
 	claimed, err := h.store.ClaimHubPings(ctx, now, until, limit)
-	tasks := make([]task, len(claimed))
-	for i, p := range claimed {
-		tasks[i] = task{
-			host: hubHost(p.Hub), until: until,
+	return tasksOf(claimed, until, func(p zonewire.HubPing) task {
+		return task{
+			host:    hubHost(p.Hub),
 			send:    func(ctx context.Context) health { return h.ping(ctx, p) },
 			skip:    func(ctx context.Context) health { return h.skipPing(ctx, p) },
 			release: func(ctx context.Context) error { return h.store.RetryHubPing(ctx, p, h.now()) },
 		}
-	}
-	return tasks, err
+	}), err
 }
 
 // hubHost is all that the log hears of a hub's address, which may hold a key.

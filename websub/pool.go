@@ -37,6 +37,16 @@ type task struct {
 	release func(context.Context) error
 }
 
+// tasksOf makes tasks of what was claimed until a moment.
+func tasksOf[T any](claimed []T, until time.Time, of func(T) task) []task {
+	tasks := make([]task, len(claimed))
+	for i, c := range claimed {
+		tasks[i] = of(c)
+		tasks[i].until = until
+	}
+	return tasks
+}
+
 // pool does tasks: it claims what is due, and hands it to a bounded number of workers, fairly by host.
 type pool struct {
 	failing string // what to log while nothing can be claimed

@@ -93,72 +93,66 @@ func TestOneHostHasNoMoreThanItsShareAtHand(t *testing.T) {
 	}
 }
 
-// Whatever happens, no host has more than its requests at a time, every task is begun at most once, and none is forgotten.
+// Whatever happens, no host has more than its requests at a time, every task is begun at most once, and none that could be
+// begun is passed over.
 func TestTheQueueKeepsCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		q := newQueue()
+		q, now := newQueue(), begun
+		last := 0
+		seen := map[int]bool{} // tasks that were handed out, by number
+		number := func(x task) int { return int(x.until.Sub(now) - claimFor) }
 		active := map[string]int{}
-		waiting, now, added := map[string]int{}, begun, 0
-		hosts := rapid.SampledFrom([]string{"a", "b", "c", "d"})
+		host := rapid.SampledFrom([]string{"a", "b", "c", "d"})
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0:
-				host := hosts.Draw(t, "host")
-				q.add(task{host: host, until: now.Add(claimFor)}, now)
-				if l := q.lanes[host]; !l.rests(now) {
-					waiting[host]++
-					added++
-				}
+				last++
+				q.add(task{host: host.Draw(t, "host"), until: now.Add(claimFor + time.Duration(last))}, now)
 			case 1:
 				next, ok := q.next(now)
-				for host, l := range q.lanes { // what was dropped
-					if l.rests(now) {
-						waiting[host] = 0
-					}
-				}
 				if !ok {
-					for host, n := range waiting {
-						if n > 0 && active[host] < perHost {
-							t.Fatalf("%s has %d waiting and %d at a time, and nothing is next", host, n, active[host])
+					for name, l := range q.lanes {
+						if len(l.waiting) > 0 && active[name] < perHost {
+							t.Fatalf("%s has %d waiting and %d at a time, and nothing is next", name, len(l.waiting), active[name])
 						}
 					}
 					continue
 				}
-				waiting[next.host]--
-				active[next.host]++
-				if active[next.host] > perHost || waiting[next.host] < 0 {
-					t.Fatalf("%s: %d at a time, %d waiting", next.host, active[next.host], waiting[next.host])
+				if active[next.host]++; active[next.host] > perHost || seen[number(next)] {
+					t.Fatalf("%s: %d at a time, begun before: %v", next.host, active[next.host], seen[number(next)])
 				}
+				seen[number(next)] = true
 			case 2:
-				host := hosts.Draw(t, "host")
-				if active[host] > 0 {
-					active[host]--
-					q.finish(host, rapid.SampledFrom([]health{unasked, answered, silent}).Draw(t, "shown"), now)
+				if name := host.Draw(t, "host"); active[name] > 0 {
+					active[name]--
+					q.finish(name, rapid.SampledFrom([]health{unasked, answered, silent}).Draw(t, "shown"), now)
 				}
 			case 3:
 				q.forget(now)
 			}
-			sum := 0
+			sum, waiting := 0, 0
 			for _, n := range active {
 				sum += n
 			}
-			if sum != q.active {
-				t.Fatalf("%d active, want %d", q.active, sum)
+			for _, l := range q.lanes {
+				waiting += len(l.waiting)
+			}
+			if sum != q.active || waiting != q.held {
+				t.Fatalf("%d active and %d held, want %d and %d", q.active, q.held, sum, waiting)
 			}
 		}
-		taken := 0
+		held := q.held
 		for {
-			if _, ok := q.take(); !ok {
+			next, ok := q.take()
+			if !ok {
 				break
 			}
-			taken++
+			if held--; seen[number(next)] {
+				t.Fatal("given back, and begun")
+			}
 		}
-		sum := 0
-		for _, n := range waiting {
-			sum += n
-		}
-		if taken < sum || q.held != 0 {
-			t.Fatalf("%d taken of %d that wait, %d held", taken, sum, q.held)
+		if held != 0 || q.held != 0 {
+			t.Fatalf("%d are held and not given back", held)
 		}
 	})
 }

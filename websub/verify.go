@@ -24,15 +24,13 @@ var verifyAgain = [...]time.Duration{10 * time.Second, time.Minute}
 
 func (h *Hub) claimRequests(ctx context.Context, now, until time.Time, limit int) ([]task, error) {
 	claimed, err := h.store.ClaimHubRequests(ctx, now, until, limit)
-	tasks := make([]task, len(claimed))
-	for i, r := range claimed {
-		tasks[i] = task{
-			host: r.Host, until: until,
+	return tasksOf(claimed, until, func(r zonewire.HubRequest) task {
+		return task{
+			host:    r.Host,
 			send:    func(ctx context.Context) health { return h.verify(ctx, r) },
 			release: func(ctx context.Context) error { return h.store.RetryHubRequest(ctx, r.ID, h.now()) },
 		}
-	}
-	return tasks, err
+	}), err
 }
 
 // outcome of asking a callback whether it was meant.
