@@ -36,7 +36,7 @@ func (v *version) since(f Format, base zonewire.FeedBase) []byte {
 // asked finds the version that a request wants to be told from: of those that it has, the earliest, for what is new since
 // then holds what is new since the others. There is none for a request that has the present version.
 func (v *version) asked(h http.Header) (base zonewire.FeedBase, ok bool) {
-	if !manipulated(h["A-Im"]) {
+	if !manipulated(h["A-Im"]) || unaware(h.Get("User-Agent")) {
 		return base, false
 	}
 	for _, list := range h["If-None-Match"] {
@@ -51,6 +51,12 @@ func (v *version) asked(h http.Header) (base zonewire.FeedBase, ok bool) {
 		}
 	}
 	return base, ok
+}
+
+// unaware reports whether a program asks for deltas without knowing it: the library in it, feedparser, always asks.
+// rss2email gives itself out for the library, or by its name, takes 226 for an error, and would read nothing any more.
+func unaware(agent string) bool {
+	return strings.HasPrefix(agent, "feedparser/") || strings.HasPrefix(agent, "rss2email/")
 }
 
 // manipulated reports whether A-IM (RFC 3229 section 10.5.3) takes "feed". What else it takes we do not have.
