@@ -45,6 +45,7 @@ type call struct {
 type world struct {
 	t     *testing.T
 	store *memStore
+	kept  websub.Store // used instead of store, if set
 	feeds *memFeeds
 	atom  zonewire.Topic
 	hub   *websub.Hub
@@ -105,7 +106,11 @@ func newWorld(t *testing.T) *world {
 // start runs a hub on the world's store, until stop.
 func (w *world) start(o websub.Options) {
 	o.HubURL, o.BaseURL, o.Version, o.Log = hubURL, "https://news.example", "1.2", slog.New(slog.NewTextHandler(w.log, nil))
-	w.hub = websub.New(w.store, w.feeds, o)
+	kept := w.kept
+	if kept == nil {
+		kept = w.store
+	}
+	w.hub = websub.New(kept, w.feeds, o)
 	w.hub.Via(w)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
