@@ -3,6 +3,7 @@ package feed_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,7 +192,10 @@ func TestW3CFindsNothingInOPML(t *testing.T) {
 
 func TestW3CFindsNothingInAnswers(t *testing.T) {
 	s := feed.NewServer(newStore(), site, feed.Options{})
-	for _, path := range []string{"/feed.rss", "/feed.atom", "/zones/jintan-edz/feed.rss", "/zones/jintan-edz/feed.atom"} {
+	for _, path := range []string{
+		"/feed.rss", "/feed.atom", "/zones/jintan-edz/feed.rss", "/zones/jintan-edz/feed.atom", feed.ListPath, feed.ArchivePath("jintan-edz", 202603, 1),
+		"/feed.rss?limit=1&province=" + url.QueryEscape("江苏省"), "/feed.atom?before=95&q=%26", "/zones/jintan-edz/feed.atom?category=" + url.QueryEscape("要闻"),
+	} {
 		res := request(s, "GET", path, "Accept-Encoding", "gzip, deflate")
 		if found := w3cAnswer(t, site.BaseURL+path, res, today); len(found) > 0 {
 			t.Errorf("%s: the validator finds %v", path, found)
