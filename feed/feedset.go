@@ -187,7 +187,11 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 		m.topics = append(m.topics, s.site.BaseURL+Path(slug, f))
 	}
 	m.render = func(ctx context.Context) ([]rendered, error) { return s.renderFeed(ctx, in, old) }
-	done, err := s.settle(ctx, m, now)
+	since := now
+	if old != nil && old.state == in.state { // it is served already, and could not be recorded
+		since = old.versions[0].meta.Modified
+	}
+	done, err := s.settle(ctx, m, since)
 	if err != nil {
 		return nil, false, err
 	}

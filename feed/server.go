@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -91,7 +92,8 @@ type Server struct {
 	zonesLock lock
 	all       *cell // the feed over all zones, which is always kept
 	cache     *cache
-	searches  chan struct{} // a token for each view that is being filled
+	fills     chan struct{} // a token for each cell that is being filled
+	searches  chan struct{} // a token for each view that is
 	coder     coder
 	stats     counters
 	recording trouble // with writing versions down
@@ -111,7 +113,8 @@ func NewServer(src Source, site Site, o Options) *Server {
 	}
 	return &Server{
 		src: src, site: site.withDefaults(), log: o.Log, hubs: o.Hubs, changed: o.Changed,
-		zonesLock: newLock(), all: newCell(), cache: newCache(o.CacheBytes), searches: make(chan struct{}, maxSearches),
+		zonesLock: newLock(), all: newCell(), cache: newCache(o.CacheBytes),
+		fills: make(chan struct{}, max(runtime.GOMAXPROCS(0), 2)), searches: make(chan struct{}, maxSearches),
 		recording: trouble{text: "feed versions cannot be recorded", over: "feed versions are recorded again"},
 		reading:   trouble{text: "views and archives cannot be read, and stay as they are", over: "views and archives are read again"},
 	}
@@ -173,12 +176,23 @@ func (s *Server) load(ctx context.Context, k key, fill filler) (*served, error) 
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	if err := c.lock.acquire(ctx); err != nil {
-		return nil, fmt.Errorf("wait for feed: %w", err)
+		old := c.set.Load()
+		return old, waited(ctx, old)
 	}
 	defer c.lock.release()
 	old := c.set.Load()
 	if old != nil && (k.kind == feedCell || !c.stale.Load()) {
 		return old, nil
+	}
+	tokens := s.fills
+	if k.kind == viewCell {
+		tokens = s.searches
+	}
+	select {
+	case tokens <- struct{}{}:
+		defer func() { <-tokens }()
+	case <-ctx.Done():
+		return old, waited(ctx, old)
 	}
 	c.stale.Store(false)
 	next, err := fill(ctx, old)
@@ -197,6 +211,14 @@ func (s *Server) load(ctx context.Context, k key, fill filler) (*served, error) 
 	}
 	s.cache.drop(k, c) // what is made up must not pile up
 	return nil, err
+}
+
+// waited is the error of having waited in vain: none if there is something to serve.
+func waited(ctx context.Context, old *served) error {
+	if old != nil {
+		return nil
+	}
+	return fmt.Errorf("wait for feed: %w", ctx.Err())
 }
 
 // definite reports whether an error says what there is, rather than that nobody knows.

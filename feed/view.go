@@ -73,12 +73,6 @@ func number(q url.Values, name string) (n int64, given bool, err error) {
 func (s *Server) view(ctx context.Context, zone int64, f Format, v View) (*served, error) {
 	k := key{kind: viewCell, zone: zone, format: f, rest: v.Query()}
 	return s.load(ctx, k, func(ctx context.Context, _ *served) (*served, error) {
-		select {
-		case s.searches <- struct{}{}:
-			defer func() { <-s.searches }()
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for view: %w", ctx.Err())
-		}
 		return s.fillView(ctx, zone, f, v)
 	})
 }

@@ -103,7 +103,8 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 		}
 		changed = append(changed, 0)
 	}
-	if t != w.table {
+	zones := t != w.table
+	if zones {
 		changed = append(changed, w.zonesChanged(t)...)
 	}
 	if everything {
@@ -118,7 +119,7 @@ func (w *watch) look(ctx context.Context, now time.Time) error {
 			}
 		}
 		s.cache.each(func(k key, c *cell) {
-			if k.kind != feedCell && (touched[k.zone] || k.zone == 0) {
+			if k.kind == listCell && zones || k.kind == viewCell && k.zone == 0 || (k.kind == viewCell || k.kind == archiveCell) && touched[k.zone] {
 				c.stale.Store(true)
 			}
 		})
