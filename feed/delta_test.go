@@ -111,6 +111,8 @@ func TestWhoIsSentADelta(t *testing.T) {
 			{"a date beside it does not count", []string{"A-IM", "feed", "If-None-Match", first, "If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"}, 226, "", ""},
 			{"RFC 3229 10.5.3: refused", []string{"A-IM", "feed;q=0", "If-None-Match", first}, 200, "通知公告", ""},
 			{"other manipulations", []string{"A-IM", "vcdiff, diffe", "If-None-Match", first}, 200, "通知公告", ""},
+			{"a library that asks for all programs", []string{"A-IM", "feed", "If-None-Match", first, "User-Agent", "feedparser/6.0.10 +https://lib.example/"}, 200, "通知公告", ""},
+			{"a program that takes 226 for an error", []string{"A-IM", "feed", "If-None-Match", first, "User-Agent", "rss2email/3.14"}, 200, "通知公告", ""},
 			{"no A-IM", []string{"If-None-Match", first}, 200, "通知公告", ""},
 			{"no base", []string{"A-IM", "feed"}, 200, "通知公告", ""},
 			{"an unknown base", []string{"A-IM", "feed", "If-None-Match", `"0123"`}, 200, "通知公告", ""},

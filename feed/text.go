@@ -31,8 +31,9 @@ func clean(s string) string {
 	return zonewire.CleanText(mended(s))
 }
 
-// twice matches letters that may be bytes of UTF-8 which somebody took for Latin-1, as "Ã©" is for é.
-var twice = regexp.MustCompile(`[\x{80}-\x{FF}]*[ÂÃ][\x{80}-\x{BF}][\x{80}-\x{FF}]*`)
+// twice matches letters that may be bytes of UTF-8 which somebody took for Latin-1, as "Ã©" is for é, with all of Latin-1
+// around them up to what cuts a text into pieces when it is parsed.
+var twice = regexp.MustCompile(`[^&<>"'\n\x{100}-\x{10FFFF}]*[ÂÃ][\x{80}-\x{BF}][^&<>"'\n\x{100}-\x{10FFFF}]*`)
 
 // mended puts right what was encoded twice: validators warn of it, and nobody can read it.
 func mended(s string) string {
@@ -51,8 +52,8 @@ func mended(s string) string {
 	})
 }
 
-// markup matches the tags of elements that HTML has or had, and comments. Only these are taken out of plain text, so that a title
-// may speak of <AI>.
+// markup matches the tags of elements that HTML has or had, and comments. Only these are taken out of plain text, so that
+// a title may speak of <AI>.
 var markup = regexp.MustCompile(`(?is)<!--.*?-->|</?(?:a|abbr|acronym|address|applet|area|article|aside|audio|b|base|basefont|bdi|bdo|big|` +
 	`blockquote|body|br|button|canvas|caption|center|cite|code|col|colgroup|command|comment|data|datagrid|datalist|` +
 	`dd|del|details|dfn|dialog|dir|div|dl|dt|em|embed|eventsource|fieldset|figcaption|figure|font|footer|form|frame|` +
