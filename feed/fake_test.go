@@ -3,6 +3,7 @@ package feed_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -345,3 +346,5 @@ func (s *store) alter(change func()) {
 	defer s.mu.Unlock()
 	change()
 }
+
+var errDown = errors.New("database is down")

@@ -122,15 +122,17 @@ func (s *Server) find(ctx context.Context, t target, query string) (x *served, z
 		x, err = s.archive(ctx, zone, t.month, t.part)
 		return x, zone, err
 	}
-	v, err := parseView(query, zone != 0, s.site.MaxItems)
-	switch {
-	case err != nil:
-		return nil, 0, err
-	case v != View{}:
-		x, err = s.view(ctx, zone, t.format, v)
-	default:
-		x, err = s.feed(ctx, zone)
+	if query != "" {
+		v, err := parseView(query, zone != 0, s.site.MaxItems)
+		if err != nil {
+			return nil, 0, err
+		}
+		if v != (View{}) {
+			x, err = s.view(ctx, zone, t.format, v)
+			return x, zone, err
+		}
 	}
+	x, err = s.feed(ctx, zone)
 	return x, zone, err
 }
 

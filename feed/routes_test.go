@@ -2,7 +2,6 @@ package feed_test
 
 import (
 	"bytes"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -291,7 +290,7 @@ func TestViewsFollowChanges(t *testing.T) {
 		src.file(zonewire.Article{ID: 2002, ZoneID: 7, Title: "新闻", Category: "要闻"}, time.Now())
 		time.Sleep(time.Second)
 		synctest.Wait()
-		src.alter(func() { src.down = errors.New("database is down") })
+		src.alter(func() { src.down = errDown })
 		if diff := cmp.Diff([]int{2001}, get()); diff != "" {
 			t.Errorf("while the store is down (-want +got):\n%s", diff)
 		}

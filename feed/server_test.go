@@ -3,7 +3,6 @@ package feed_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -19,7 +18,7 @@ import (
 
 func TestDatabaseDownBeforeAnythingIsLoaded(t *testing.T) {
 	src := newStore()
-	src.down = errors.New("database is down")
+	src.down = errDown
 	s := feed.NewServer(src, site, feed.Options{})
 	for _, path := range []string{zoneRSS, allAtom} {
 		r := request(s, "GET", path)
@@ -78,17 +77,23 @@ func TestFirstReaderDoesNotWaitForEver(t *testing.T) {
 func running(t *testing.T, src *store, log *slog.Logger) *feed.Server {
 	t.Helper()
 	s := feed.NewServer(src, site, feed.Options{Log: log})
+	t.Cleanup(start(t, s))
+	synctest.Wait()
+	return s
+}
+
+// start runs a server until it is stopped.
+func start(t *testing.T, s *feed.Server) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
+	return func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	})
-	synctest.Wait()
-	return s
+	}
 }
 
 func TestRunShowsChangesWithinASecond(t *testing.T) {
@@ -259,7 +264,7 @@ func TestRunSurvivesADatabaseThatIsDown(t *testing.T) {
 		src := newStore()
 		s := running(t, src, slog.New(slog.NewTextHandler(&text, nil)))
 		before := request(s, "GET", allAtom).Header
-		src.alter(func() { src.down = errors.New("database is down") })
+		src.alter(func() { src.down = errDown })
 		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "故障期间的新闻"}, time.Now())
 		time.Sleep(time.Minute)
 		synctest.Wait()

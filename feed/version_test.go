@@ -3,7 +3,6 @@ package feed_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -416,21 +416,18 @@ func TestTellsWhenThereIsSomethingToTell(t *testing.T) {
 		} {
 			src := newStore()
 			src.told = c.told
-			calls := 0
-			s := feed.NewServer(src, site, feed.Options{Hubs: c.hubs, Changed: func() { calls++ }})
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error)
-			go func() { done <- s.Run(ctx) }()
-			synctest.Wait()
+			var calls atomic.Int64
+			s := feed.NewServer(src, site, feed.Options{Hubs: c.hubs, Changed: func() { calls.Add(1) }})
+			stop := start(t, s)
 			time.Sleep(5 * time.Second)
-			before := calls
+			before := calls.Load()
 			src.file(zonewire.Article{ID: 2000, ZoneID: 12, Title: "新闻"}, time.Now())
 			start := time.Now()
-			for time.Since(start) < 2*time.Second && calls == before {
+			for time.Since(start) < 2*time.Second && calls.Load() == before {
 				time.Sleep(100 * time.Millisecond)
 				synctest.Wait()
 			}
-			if calls == before {
+			if calls.Load() == before {
 				t.Errorf("%s: not told of news within two seconds", c.name)
 			}
 			time.Sleep(2 * time.Second)
@@ -438,15 +435,12 @@ func TestTellsWhenThereIsSomethingToTell(t *testing.T) {
 			if got := strings.Count(strings.Join(src.due, "\n"), "/zones/linhai-port/feed.rss"); got != c.want {
 				t.Errorf("%s: %d versions were recorded, want %d", c.name, got, c.want)
 			}
-			after := calls
+			after := calls.Load()
 			time.Sleep(time.Hour)
-			if calls != after {
+			if calls.Load() != after {
 				t.Errorf("%s: told of nothing", c.name)
 			}
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			stop()
 		}
 	})
 }

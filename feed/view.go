@@ -22,9 +22,6 @@ const (
 // only. Other parameters are ignored, and so is what the feed shows anyway: the result is canonical. It fails as
 // [zonewire.ErrInvalid].
 func parseView(query string, zone bool, maxItems int) (v View, err error) {
-	if query == "" {
-		return v, nil
-	}
 	q, _ := url.ParseQuery(query) // a parameter that is none is one that is not known
 	texts := map[string]*string{"category": &v.Category, "q": &v.Text}
 	if !zone {
