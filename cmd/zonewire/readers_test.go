@@ -278,15 +278,17 @@ var sameStory = cmp.Comparer(func(a, b story) bool {
 
 func byID(a, b story) int { return strings.Compare(a.ID, b.ID) }
 
-// fresh lets readers that know nothing fetch the zone.
+// fresh lets readers that know nothing fetch the zone, and all zones.
 func (l *life) fresh(name string) {
 	l.t.Helper()
 	gone := l.told
 	l.told = map[string]string{} // they were told nothing before
-	for _, r := range realReaders(l.t, l.visits.base+"/zones/"+l.slug) {
-		r.fetch(l.t)
-		l.visits.of(r)
-		l.compare(name+", afresh", r, false)
+	for _, feeds := range []string{"/zones/" + l.slug, ""} {
+		for _, r := range realReaders(l.t, l.visits.base+feeds) {
+			r.fetch(l.t)
+			l.visits.of(r)
+			l.compare(name+", "+feeds+"/feed afresh", r, false)
+		}
 	}
 	l.told = gone
 }

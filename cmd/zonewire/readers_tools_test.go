@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -332,11 +331,11 @@ func goReader(t *testing.T, format, address string) feedReader {
 }
 
 // realReaders are all readers over all formats that each takes, none of which has fetched anything.
-func realReaders(t *testing.T, zone string) (all []feedReader) {
+func realReaders(t *testing.T, feeds string) (all []feedReader) {
 	t.Helper()
 	for _, format := range []string{"rss", "atom"} {
-		address := fmt.Sprintf("%s/feed.%s", zone, format)
+		address := feeds + "/feed." + format
 		all = append(all, newsboat(t, format, address), feedparser(t, format, address), rss2email(t, format, address), goReader(t, format, address))
 	}
-	return append(all, goReader(t, "json", zone+"/feed.json"))
+	return append(all, goReader(t, "json", feeds+"/feed.json"))
 }
