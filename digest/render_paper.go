@@ -78,7 +78,7 @@ func newPaper(e Edition) (paper, error) {
 	}
 	slices.SortFunc(ids, func(a, b int64) int {
 		return cmp.Or(
-			cmp.Compare(templates.ProvinceRank(e.Zones[a].Province), templates.ProvinceRank(e.Zones[b].Province)),
+			cmp.Compare(zonewire.ProvinceRank(e.Zones[a].Province), zonewire.ProvinceRank(e.Zones[b].Province)),
 			cmp.Compare(e.Zones[a].Province, e.Zones[b].Province),
 			cmp.Compare(len(byZone[b]), len(byZone[a])),
 			cmp.Compare(e.Zones[a].Slug, e.Zones[b].Slug),

@@ -14,8 +14,8 @@ import (
 const elsewhere = "其他" // the group of zones of no province
 
 // RenderOPML lists the feeds of all open zones (OPML 2.0): first that over all zones, then a group for each province.
-// Provinces stand in the order of their code points, those without one last, and zones in the order of their slugs, which
-// as a rule are pinyin: no collation of a locale takes part, and no name that may change.
+// Provinces stand in the national order, those without one last, and zones in the order of their slugs, which as a rule are
+// pinyin: no collation of a locale takes part, and no name that may change.
 //
 // Its date is that of the zone that changed last, closed ones included. The same zones in any order give the same bytes.
 func RenderOPML(site Site, zones []zonewire.Zone) []byte {
@@ -46,7 +46,7 @@ func RenderOPML(site Site, zones []zonewire.Zone) []byte {
 		"    <dateModified>" + rfc822(changed.UTC()) + "</dateModified>\n" +
 		"  </head>\n  <body>\n")
 	writeOutline(&b, "    ", site, "", title, site.Language)
-	for _, province := range slices.SortedFunc(maps.Keys(groups), lastIfEmpty) {
+	for _, province := range slices.SortedFunc(maps.Keys(groups), byRank) {
 		// A title beside the text would ask for a type.
 		b.WriteString(`    <outline text="` + opmlText(cmp.Or(province, elsewhere)) + "\">\n")
 		group := groups[province]
@@ -61,11 +61,12 @@ func RenderOPML(site Site, zones []zonewire.Zone) []byte {
 	return []byte(b.String())
 }
 
-func lastIfEmpty(a, b string) int {
+// byRank puts what is no province behind those that are, and no name behind all.
+func byRank(a, b string) int {
 	if a == "" || b == "" {
 		return strings.Compare(b, a)
 	}
-	return strings.Compare(a, b)
+	return cmp.Or(cmp.Compare(zonewire.ProvinceRank(a), zonewire.ProvinceRank(b)), strings.Compare(a, b))
 }
 
 func writeOutline(b *strings.Builder, indent string, site Site, slug, name, lang string) {

@@ -130,3 +130,14 @@ func TestOPMLTextHoldsNothingThatLooksLikeHTML(t *testing.T) {
 		}
 	}
 }
+
+func TestOPMLHasProvincesInTheNationalOrder(t *testing.T) {
+	d := readOPML(t, feed.RenderOPML(site, []zonewire.Zone{{Slug: "a", Name: "甲", Province: "上海市"}, {Slug: "b", Name: "乙", Province: "北京市"}, {Slug: "c", Name: "丙", Province: "外地"}}))
+	var got []string
+	for _, o := range d.Outlines[1:] {
+		got = append(got, o.attr("text"))
+	}
+	if diff := cmp.Diff([]string{"北京市", "上海市", "外地"}, got); diff != "" {
+		t.Errorf("provinces (-want +got):\n%s", diff)
+	}
+}

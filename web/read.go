@@ -53,7 +53,7 @@ func byProvince(zones []zonewire.Zone) []province {
 
 // rank puts the zones of no province behind those of one that nobody knows.
 func rank(name string) int {
-	r := templates.ProvinceRank(name)
+	r := zonewire.ProvinceRank(name)
 	if name == "" {
 		r++
 	}

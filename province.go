@@ -1,10 +1,6 @@
-package templates
+package zonewire
 
-import (
-	"strings"
-
-	"zonewire"
-)
+import "strings"
 
 // provinces in the order of the national code GB/T 2260, by which Chinese readers expect them, with their English names.
 var provinces = [...]struct{ zh, en string }{
@@ -34,7 +30,7 @@ func Province(locale, name string) (string, bool) {
 	if rank == len(provinces) {
 		return "", false
 	}
-	if locale == zonewire.LocaleEN {
+	if locale == LocaleEN {
 		return provinces[rank].en, true
 	}
 	return provinces[rank].zh, true
