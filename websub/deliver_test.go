@@ -54,6 +54,9 @@ func TestWhatASubscriberAnswersDecides(t *testing.T) {
 			if n := len(w.sent("elsewhere.example", "POST")) + len(w.sent("elsewhere.example", "GET")); n > 0 {
 				t.Errorf("%s: a redirect was followed", c.name)
 			}
+			if n := w.mostRead("reader.example"); n > 4096 {
+				t.Errorf("%s: %d bytes were read of an answer", c.name, n)
+			}
 		})
 	}
 }
@@ -168,6 +171,68 @@ func TestADocumentIsMadeOnceForAllWhoAreSentIt(t *testing.T) {
 	})
 }
 
+// While many are told of a version the next one comes: who is not told yet hears of both at once.
+func TestWhoIsToldLaterIsSentTheLatest(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		takes  time.Duration // to answer; the first 32 are told at once, the others after them
+		others int
+		wake   bool // the version is recorded in this process
+	}{
+		{"recorded here", 300 * time.Millisecond, 20, true},
+		{"recorded by another process", 600 * time.Millisecond, 32 + 20, false},
+	} {
+		inWorld(t, func(w *world) {
+			host := func(i int) string { return fmt.Sprintf("reader%d.example", i) }
+			for i := range 32 + c.others {
+				w.on(host(i), func(rw http.ResponseWriter, r *http.Request) {
+					if r.Method == "POST" {
+						time.Sleep(c.takes)
+					}
+					willing(rw, r)
+				})
+				w.subscribe(host(i))
+			}
+			w.publish("投产")
+			pass(100 * time.Millisecond)
+			w.store.record(w.atom, w.feeds.write(w.atom.Feed, "获奖"), nil, time.Now())
+			if c.wake {
+				w.hub.Wake()
+			}
+			pass(10 * time.Second)
+			both := 0
+			for i := range 32 + c.others {
+				switch got := strings.Join(w.bodies(host(i)), " "); got {
+				case "<feed>投产 获奖</feed>":
+					both++
+				case "<feed>投产</feed> <feed>获奖</feed>":
+				default:
+					t.Errorf("%s: subscriber %d was sent %q", c.name, i, got)
+				}
+			}
+			if both != 20 {
+				t.Errorf("%s: %d were sent both at once, want the last 20", c.name, both)
+			}
+		})
+	}
+}
+
+func TestALeaseThatEndsInTheQueueIsOver(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.on("reader.example", willing)
+		for i := range 6 {
+			w.subscribe("reader.example", "hub.callback", fmt.Sprintf("https://reader.example%s/%d", path, i), "hub.lease_seconds", "60")
+		}
+		pass(55 * time.Second)
+		w.on("reader.example", func(http.ResponseWriter, *http.Request) { time.Sleep(4 * time.Second) })
+		w.publish("投产")
+		pass(time.Minute)
+		if n := len(w.bodies("reader.example")); n != 4 {
+			t.Errorf("told %d times, want the 4 whose turn came before the end", n)
+		}
+	})
+}
+
 // Another process has recorded a version that this one does not serve yet.
 func TestAProcessThatIsBehindSendsNothingTwice(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -187,6 +252,21 @@ func TestAProcessThatIsBehindSendsNothingTwice(t *testing.T) {
 		pass(2 * time.Second)
 		if got := w.bodies("reader.example"); len(got) != 1 || got[0] != "<feed>投产</feed>" {
 			t.Errorf("sent %q", got)
+		}
+	})
+}
+
+func TestAThousandAreToldInOneGo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := range 1000 {
+			host := fmt.Sprintf("reader%d.example", i/2)
+			w.on(host, willing)
+			w.subscribe(host, "hub.callback", fmt.Sprintf("https://%s%s/%d", host, path, i))
+		}
+		recorded := time.Now()
+		w.publish("投产")
+		if got := tally(w.store.all()); got != "v2:1000" || time.Since(recorded) > 0 {
+			t.Errorf("after %v %s, want all told without waiting for the next look", time.Since(recorded), got)
 		}
 	})
 }
@@ -291,6 +371,27 @@ func TestStoppingFinishesWhatIsUnderWayAndGivesBackTheRest(t *testing.T) {
 		}
 		if n := len(w.bodies("reader.example")); n != 5 {
 			t.Errorf("sent %d times, want each once", n)
+		}
+	})
+}
+
+func TestADenialThatAStopBreaksOffIsMadeAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.on("reader.example", willing)
+		w.subscribe("reader.example")
+		w.feeds.remove(atomURL)
+		w.on("reader.example", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		pass(time.Minute)
+		w.stop()
+		if n := len(w.store.all()); n != 1 {
+			t.Fatalf("%d subscriptions, though its subscriber was not told that it ends", n)
+		}
+		w.on("reader.example", willing)
+		w.start(websub.Options{})
+		pass(time.Minute)
+		asked := w.sent("reader.example", "GET")
+		if len(asked) != 3 || asked[2].query.Get("hub.mode") != "denied" || len(w.store.all()) != 0 {
+			t.Errorf("asked %+v", asked)
 		}
 	})
 }

@@ -46,20 +46,15 @@ func hubHost(hub string) string { return strings.Join(hostsOf(hub), "") }
 // hub and Superfeedr read hub.url, Switchboard hub.topic.
 func (h *Hub) ping(ctx context.Context, p zonewire.HubPing) health {
 	status, err := h.tell(ctx, p)
-	switch {
-	case err == nil && status/100 == 2:
-		h.count.pinged.Add(1)
-		recorded, cancel := recording(ctx)
-		defer cancel()
-		h.noted(p, h.store.FinishHubPing(recorded, p, h.now()))
-	case ctx.Err() != nil: // broken off by us
-		recorded, cancel := recording(ctx)
-		defer cancel()
-		h.noted(p, h.store.RetryHubPing(recorded, p, h.now()))
-	default:
+	if err != nil || status/100 != 2 {
 		h.putOffPing(ctx, p, refused(err), reasonOf(status, err))
+		return healthOf(err)
 	}
-	return healthOf(err)
+	h.count.pinged.Add(1)
+	ctx, cancel := recording(ctx)
+	defer cancel()
+	h.noted(p, h.store.FinishHubPing(ctx, p, h.now()))
+	return answered
 }
 
 // skipPing puts off a ping to a hub that has not answered others. It counts as a try, as the claim has counted it.

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	lookEvery = time.Second // between two looks at the store while nobody wakes us: other processes write to it too
-	claimFor  = time.Minute // longer than a task may wait here and take, see [queue.next]
-	batch     = 256         // tasks in one claim
-	maxHeld   = 4096        // tasks at hand: with addresses of 2 KB that is 8 MB
-	stopIn    = 5 * time.Second
+	lookEvery = time.Second      // between two looks at the store while nobody wakes us: other processes write to it too
+	claimFor  = time.Minute      // longer than a task may wait here and take, see [queue.next]
+	batch     = 256              // tasks in one claim
+	maxHeld   = 4096             // tasks at hand: with addresses of 2 KB that is 8 MB
+	stopIn    = 5 * time.Second  // for what is under way; only a delivery may take longer, and is broken off
 	recordIn  = 10 * time.Second // to write down what became of a task
 )
 

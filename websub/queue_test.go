@@ -1,6 +1,7 @@
 package websub
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -80,6 +81,24 @@ func TestAHostThatDoesNotAnswerRests(t *testing.T) {
 	q.forget(begun.Add(restFor + rememberIn + 1))
 	if len(q.lanes) != 0 {
 		t.Errorf("%d hosts are remembered", len(q.lanes))
+	}
+}
+
+func TestWhatCountsAsATryIsSkippedWhileItsHostRests(t *testing.T) {
+	q := newQueue()
+	for range manySilent {
+		q.add(taskOf("a"), begun)
+		q.next(begun)
+		q.finish("a", silent, begun)
+	}
+	skipped := 0
+	x := taskOf("a")
+	x.send = func(context.Context) health { return answered }
+	x.skip = func(context.Context) health { skipped++; return unasked }
+	q.add(x, begun)
+	next, ok := q.next(begun)
+	if !ok || next.send(t.Context()) != unasked || skipped != 1 {
+		t.Errorf("skipped %d times, want once", skipped)
 	}
 }
 

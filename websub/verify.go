@@ -97,14 +97,10 @@ func judgeChallenge(challenge string, status int, body []byte, err error) outcom
 
 // finish records what came of a request.
 func (h *Hub) finish(ctx context.Context, r zonewire.HubRequest, result outcome) {
-	broken := ctx.Err() != nil // by us, and then it is due at once
 	ctx, cancel := recording(ctx)
 	defer cancel()
-	if result == unclear && (broken || r.Attempts <= len(verifyAgain)) {
-		next := h.now()
-		if !broken {
-			next = next.Add(verifyAgain[max(r.Attempts, 1)-1])
-		}
+	if result == unclear && r.Attempts <= len(verifyAgain) {
+		next := h.now().Add(verifyAgain[max(r.Attempts, 1)-1])
 		if err := h.store.RetryHubRequest(ctx, r.ID, next); err != nil {
 			h.broken("hub request not put off", r.Feed, err)
 		}

@@ -108,11 +108,20 @@ func TestOnlyTheExactChallengeConfirms(t *testing.T) {
 			if got := len(w.store.all()) == 1; got != c.confirmed {
 				t.Errorf("%s: confirmed %v, want %v", c.name, got, c.confirmed)
 			}
-			if n := len(w.sent("reader.example", "GET")); n != c.asked {
-				t.Errorf("%s: asked %d times, want %d", c.name, n, c.asked)
+			asked := w.sent("reader.example", "GET")
+			if len(asked) != c.asked {
+				t.Errorf("%s: asked %d times, want %d", c.name, len(asked), c.asked)
+			}
+			for i, pause := range []time.Duration{10 * time.Second, time.Minute} {
+				if len(asked) > i+1 && asked[i+1].at.Sub(asked[i].at) < pause {
+					t.Errorf("%s: asked again after %v, want at least %v", c.name, asked[i+1].at.Sub(asked[i].at), pause)
+				}
 			}
 			if n := len(w.sent("elsewhere.example", "GET")); n != 0 {
 				t.Errorf("%s: a redirect was followed", c.name)
+			}
+			if n := w.mostRead("reader.example"); n > 4096 {
+				t.Errorf("%s: %d bytes were read of an answer", c.name, n)
 			}
 			if n := w.store.waiting(); n != 0 {
 				t.Errorf("%s: %d requests wait on", c.name, n)

@@ -57,6 +57,7 @@ type world struct {
 	calls   map[string][]call           // by host, in order
 	busy    map[string]int
 	most    map[string]int // requests at a time, by host
+	read    map[string]int // bytes that were read of one answer at the most, by host
 }
 
 // buffer is a log that may be read while it is written.
@@ -96,7 +97,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, store: newMemStore(), feeds: newMemFeeds(), log: &buffer{},
-		servers: map[string]http.HandlerFunc{}, calls: map[string][]call{}, busy: map[string]int{}, most: map[string]int{},
+		servers: map[string]http.HandlerFunc{}, calls: map[string][]call{}, busy: map[string]int{}, most: map[string]int{}, read: map[string]int{},
 	}
 	w.atom = w.feeds.add(atomURL, zonewire.FeedName(7, "atom"), 7)
 	w.store.record(w.atom, w.feeds.write(w.atom.Feed, "开工"), nil, time.Now())
@@ -160,7 +161,26 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	return answer.Result(), nil
+	resp := answer.Result()
+	resp.Body = &counted{w: w, host: host, ReadCloser: resp.Body}
+	return resp, nil
+}
+
+// counted is the body of an answer.
+type counted struct {
+	w    *world
+	host string
+	n    int
+	io.ReadCloser
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n += n
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.w.read[c.host] = max(c.w.read[c.host], c.n)
+	return n, err
 }
 
 // sent gives the requests that a host was sent by a method, in order.
@@ -180,6 +200,13 @@ func (w *world) mostAtOnce(host string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.most[host]
+}
+
+// mostRead is how much was read of one answer of a host.
+func (w *world) mostRead(host string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.read[host]
 }
 
 // bodies are those that a host was sent by POST.
