@@ -40,7 +40,7 @@ const (
 // compressors need, which is some MiB each. The zero value is ready, and safe for concurrent use.
 type coder struct{ brotli, zstd, gzip sync.Pool }
 
-// pack gives body in the coding that a form stands for.
+// pack gives body in the coding that a form stands for, in a slice of its exact size: it is kept for long.
 func (c *coder) pack(form int, body []byte) (packed []byte, err error) {
 	switch form {
 	case brotliForm:
@@ -69,7 +69,7 @@ func (c *coder) pack(form int, body []byte) (packed []byte, err error) {
 			}
 		}
 		defer c.zstd.Put(w)
-		return w.EncodeAll(body, make([]byte, 0, len(body)/4)), nil
+		return bytes.Clone(w.EncodeAll(body, nil)), nil
 	default:
 		return body, nil
 	}
@@ -92,7 +92,7 @@ func packWith(w interface {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return bytes.Clone(b.Bytes()), nil // of its exact size: it is kept for long
+	return bytes.Clone(b.Bytes()), nil
 }
 
 // unpack reads what pack made for the gzip form.
