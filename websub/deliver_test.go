@@ -175,19 +175,20 @@ func TestADocumentIsMadeOnceForAllWhoAreSentIt(t *testing.T) {
 func TestWhoIsToldLaterIsSentTheLatest(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		takes  time.Duration // to answer; the first 32 are told at once, the others after them
+		takes  [2]time.Duration // to answer, by turns; the first 32 are told at once, the others as these are done
 		others int
 		wake   bool // the version is recorded in this process
 	}{
-		{"recorded here", 300 * time.Millisecond, 20, true},
-		{"recorded by another process", 600 * time.Millisecond, 32 + 20, false},
+		{"recorded here", [2]time.Duration{300 * time.Millisecond, 400 * time.Millisecond}, 20, true},
+		// It is a second before this one looks again: 32 more begin before it.
+		{"recorded by another process", [2]time.Duration{600 * time.Millisecond, 900 * time.Millisecond}, 32 + 20, false},
 	} {
 		inWorld(t, func(w *world) {
 			host := func(i int) string { return fmt.Sprintf("reader%d.example", i) }
 			for i := range 32 + c.others {
 				w.on(host(i), func(rw http.ResponseWriter, r *http.Request) {
 					if r.Method == "POST" {
-						time.Sleep(c.takes)
+						time.Sleep(c.takes[i%2])
 					}
 					willing(rw, r)
 				})
