@@ -211,9 +211,11 @@ func (l *life) step(name string, change func(), want func(feedReader) []int) {
 	change()
 	for _, format := range []string{"rss", "atom", "json"} {
 		l.eventually(name+" in feed."+format, func() bool {
-			body, res := get(l.t, l.daemonURL+"/zones/"+l.slug+"/feed."+format)
+			path := "/zones/" + l.slug + "/feed." + format
+			body, res := get(l.t, l.daemonURL+path)
 			titles := func(s story) bool { return strings.Contains(html(html(plainReferences.Replace(body))), s.Title) }
-			return res.StatusCode == http.StatusOK && !slices.ContainsFunc(l.stories, func(s story) bool { return !titles(s) }) && !slices.ContainsFunc(l.gone, titles)
+			return res.StatusCode == http.StatusOK && strings.Contains(body, `"`+l.visits.base+path+`"`) && // it says itself where it is
+				!slices.ContainsFunc(l.stories, func(s story) bool { return !titles(s) }) && !slices.ContainsFunc(l.gone, titles)
 		})
 	}
 	for _, r := range l.readers {
