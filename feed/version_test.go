@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -64,7 +63,10 @@ func TestReplicasOfTwoVersionsServeTheSameBytes(t *testing.T) {
 	on(t, "2026-06-15T00:00:00Z", func(t *testing.T) {
 		src := newStore()
 		validators(feed.NewServer(src, site, feed.Options{}))
-		mark := func(b []byte) []byte { return append(slices.Clone(b), "<!-- as another version renders it -->\n"...) }
+		const ours, theirs = "没有网址也没有摘要的通知", "由另一个版本的程序所写出" // of one length, for the layout
+		mark := func(b []byte) []byte {
+			return append(bytes.ReplaceAll(b, []byte(ours), []byte(theirs)), "<!-- another version -->\n"...)
+		}
 		src.alter(func() {
 			for name, v := range src.versions {
 				z, err := gzip.NewReader(bytes.NewReader(v.Body))
@@ -102,8 +104,11 @@ func TestReplicasOfTwoVersionsServeTheSameBytes(t *testing.T) {
 		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "新闻"}, time.Now())
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if b := body(t, request(s, "GET", zoneRSS)); bytes.Contains(b, []byte("another version")) || !bytes.Contains(b, []byte("item/2000")) {
-			t.Error("after news the feed is still that of the other version")
+		for _, path := range []string{zoneRSS, zoneAtom, zoneJSON, allAtom} {
+			b := body(t, request(s, "GET", path))
+			if bytes.Contains(b, []byte("another version")) || bytes.Contains(b, []byte(theirs)) || !bytes.Contains(b, []byte("item/2000")) || !bytes.Contains(b, []byte(ours)) {
+				t.Errorf("%s: after news the feed is still that of the other version", path)
+			}
 		}
 	})
 }
@@ -127,28 +132,51 @@ func TestReplicaTakesOverWhatTheOtherHasRecorded(t *testing.T) {
 	})
 }
 
+// late asks a server for a feed, and holds it up between reading what the feed is made of and all that follows, until the
+// answer is called for.
+func late(src *store) (answer func() *http.Response) {
+	gate := make(chan struct{})
+	src.gate = gate
+	got := make(chan *http.Response)
+	go func() { got <- request(feed.NewServer(src, site, feed.Options{}), "GET", zoneRSS) }()
+	synctest.Wait()
+	src.alter(func() { src.gate = nil })
+	return func() *http.Response {
+		close(gate)
+		return <-got
+	}
+}
+
 // Whoever has seen less of the store than the recorded version serves that one.
 func TestOlderReadingDoesNotReplaceANewerVersion(t *testing.T) {
 	on(t, "2026-06-15T00:00:00Z", func(t *testing.T) {
 		src := newStore()
-		gate := make(chan struct{})
-		src.gate = gate
-		late := feed.NewServer(src, site, feed.Options{})
-		var wg sync.WaitGroup
-		var got *http.Response
-		wg.Go(func() { got = request(late, "GET", zoneRSS) })
-		synctest.Wait() // it has read the articles
-		src.alter(func() { src.gate = nil })
+		answer := late(src)
 		time.Sleep(time.Second)
 		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "新闻"}, time.Now())
 		newer := request(feed.NewServer(src, site, feed.Options{}), "GET", zoneRSS)
-		close(gate)
-		wg.Wait()
+		got := answer()
 		if got.Header.Get("ETag") != newer.Header.Get("ETag") || got.Header.Get("Last-Modified") != newer.Header.Get("Last-Modified") {
 			t.Errorf("got %s of %s, recorded is %s of %s", got.Header.Get("ETag"), got.Header.Get("Last-Modified"), newer.Header.Get("ETag"), newer.Header.Get("Last-Modified"))
 		}
 		if src.versions["zone/7.rss"].Hash != strings.Trim(newer.Header.Get("ETag"), `"`) {
 			t.Error("the older one was recorded over it")
+		}
+	})
+}
+
+// A withdrawal takes the recorded document away, and its number stays: who comes late with an older one begins again.
+func TestOlderReadingBeginsAgainAfterAWithdrawal(t *testing.T) {
+	on(t, "2026-06-15T00:00:00Z", func(t *testing.T) {
+		src := newStore()
+		answer := late(src)
+		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "新闻"}, time.Now())
+		request(feed.NewServer(src, site, feed.Options{}), "GET", zoneRSS)
+		src.withdraw(1006, time.Now())
+		got := answer()
+		text := body(t, got)
+		if got.StatusCode != 200 || !bytes.Contains(text, []byte("item/2000")) || bytes.Contains(text, []byte("item/1006")) {
+			t.Errorf("got %d and %s", got.StatusCode, text)
 		}
 	})
 }
@@ -220,13 +248,19 @@ func TestFullDiskDoesNotStopFeeds(t *testing.T) {
 				t.Errorf("%s: got %d, Last-Modified %q", path, r.StatusCode, r.Header.Get("Last-Modified"))
 			}
 		}
-		time.Sleep(2 * time.Second)
+		src.alter(func() { src.full = nil })
+		time.Sleep(10 * time.Second) // the version that readers have is recorded after all
+		src.alter(func() { src.full = zonewire.ErrFull })
+		first := request(s, "GET", zoneRSS)
 		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "新闻"}, time.Now())
 		time.Sleep(time.Second)
 		synctest.Wait()
 		shown := request(s, "GET", zoneRSS)
 		if !bytes.Contains(body(t, shown), []byte("item/2000")) {
 			t.Error("the news is missing while the disk is full")
+		}
+		if r := request(s, "GET", zoneRSS, "A-IM", "feed", "If-None-Match", first.Header.Get("ETag")); r.StatusCode != 226 {
+			t.Errorf("a delta while the disk is full: got %d", r.StatusCode)
 		}
 		time.Sleep(time.Minute)
 		src.alter(func() { src.full = nil })
@@ -238,8 +272,8 @@ func TestFullDiskDoesNotStopFeeds(t *testing.T) {
 		if !slices.Contains(src.due, site.BaseURL+zoneRSS) {
 			t.Error("who is subscribed is never told")
 		}
-		if n := strings.Count(text.String(), "level=ERROR"); n != 1 {
-			t.Errorf("logged %d errors, want one:\n%s", n, text.String())
+		if n := strings.Count(text.String(), "level=ERROR"); n != 2 {
+			t.Errorf("logged %d errors, want one each time that it was full:\n%s", n, text.String())
 		}
 	})
 }
