@@ -39,10 +39,7 @@ func archiveName(zone int64, m zonewire.Month, part int) string {
 // [zonewire.ErrNotFound] for a month before the zone's first arrival or to come, and for a part that there is not.
 func (s *Server) archive(ctx context.Context, zone int64, m zonewire.Month, part int) (*served, error) {
 	k := key{kind: archiveCell, zone: zone, month: m, part: part}
-	if x := s.hit(k); x != nil {
-		return x, nil
-	}
-	return s.load(ctx, k, func(ctx context.Context, old *served) (x *served, err error) {
+	return s.load(ctx, k, nil, func(ctx context.Context, old *served) (x *served, err error) {
 		err = notOvertaken(func() error {
 			x, err = s.fillArchive(ctx, zone, m, part, old)
 			return err

@@ -59,6 +59,25 @@ type cell struct {
 
 func newCell() *cell { return &cell{lock: newLock()} }
 
+// full is what the cell holds, unless that is a remnant.
+func (c *cell) full() *served {
+	if x := c.set.Load(); x != nil && !x.slim {
+		return x
+	}
+	return nil
+}
+
+// remnant is what stayed of a feed that has left memory; nil for a cell that is whole, empty or none.
+func (c *cell) remnant() *served {
+	if c == nil {
+		return nil
+	}
+	if x := c.set.Load(); x != nil && x.slim {
+		return x
+	}
+	return nil
+}
+
 // cache keeps cells within a bound of bytes. What goes first is what was not used for the longest time; nothing is lost
 // with it, for the store has what is not cheap to make.
 type cache struct {
@@ -102,15 +121,15 @@ func (c *cache) place(k key) *cell {
 	return found
 }
 
-// weigh notes how large a cell is now, and drops others until the bound holds.
-func (c *cache) weigh(k key, cl *cell, size int64) {
+// weigh notes how large a cell is now, and drops others until the bound holds. Of feeds a remnant stays as long as that is
+// enough.
+func (c *cache) weigh(k key, cl *cell) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cells[k] != cl {
 		return // dropped meanwhile
 	}
-	c.bytes += size - cl.size
-	cl.size = size
+	c.resize(cl)
 	if c.bytes <= c.max {
 		return
 	}
@@ -127,13 +146,32 @@ func (c *cache) weigh(k key, cl *cell, size int64) {
 		}
 	}
 	slices.SortFunc(all, func(a, b aged) int { return cmp.Compare(a.used, b.used) })
+	enough := c.max - c.max/8
 	for _, a := range all {
-		if c.bytes <= c.max-c.max/8 {
-			break
+		if c.bytes <= enough {
+			return
+		}
+		if x := a.full(); a.kind == feedCell && x != nil && a.set.CompareAndSwap(x, x.slimmed()) {
+			c.resize(a.cell)
+		}
+	}
+	for _, a := range all {
+		if c.bytes <= enough {
+			return
 		}
 		delete(c.cells, a.key)
 		c.bytes -= a.size
 	}
+}
+
+// resize notes what a cell takes. The caller holds the mutex.
+func (c *cache) resize(cl *cell) {
+	size := int64(0)
+	if x := cl.set.Load(); x != nil {
+		size = x.size()
+	}
+	c.bytes += size - cl.size
+	cl.size = size
 }
 
 // peek gives a cell that is there, which does not count as a use.
@@ -166,9 +204,14 @@ func (c *cache) each(do func(key, *cell)) {
 	}
 }
 
-// weight is the number of bytes kept, and of cells.
+// weight is the number of bytes kept, and of cells that are whole.
 func (c *cache) weight() (bytes int64, cells int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.bytes, len(c.cells)
+	for _, cl := range c.cells {
+		if cl.full() != nil {
+			cells++
+		}
+	}
+	return c.bytes, cells
 }

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"zonewire"
@@ -27,6 +28,7 @@ type reading struct {
 	of      zonewire.Generation
 	untold  [places]int64
 	context string // names what pieces depend on beside their article
+	zone    string // names what the zone says of itself
 	state   string
 	until   time.Time // the clock alone makes another state of it
 }
@@ -36,10 +38,29 @@ type served struct {
 	versions [places]version // empty for views, deltas and the like
 	snaps    [places]*snapshot
 	state    string
+	zone     string // the state of its zone, of a zone's feed
 	context  string
 	ours     bool  // this program has rendered it: its pieces go with its documents
 	failed   error // why it could not be recorded
 	until    time.Time
+	slim     bool // it has left memory but for its validators: see slimmed
+}
+
+// slimmed is what stays of a feed when memory is needed: enough to tell readers who have it that nothing has changed. Who asks
+// for very many feeds again and again costs no more than that.
+func (x *served) slimmed() *served {
+	rest := &served{slim: true, zone: x.zone, until: x.until}
+	for place, snap := range x.snaps {
+		if snap == nil {
+			continue
+		}
+		bare := *snap
+		for i := range bare.forms {
+			bare.forms[i].body = nil
+		}
+		rest.snaps[place] = &bare
+	}
+	return rest
 }
 
 // read reads what a feed is made of: 0 is that of all zones. The counters are read first: what changes meanwhile makes the
@@ -85,6 +106,7 @@ func (s *Server) read(ctx context.Context, zone int64, now time.Time) (in readin
 	month := zonewire.MonthOf(now)
 	in.doc.Zone, in.doc.Prev = &z.Zone, s.lastArchive(z.Slug, arrivals, month)
 	in.until = earlier(in.until, month.Next().Start())
+	in.zone = z.state
 	in.context = stateOf("context", s.site, z.state)
 	in.state = stateOf("feed", in.context, in.parts())
 	return in, nil
@@ -174,7 +196,7 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 	}
 	if old != nil && old.state == in.state && old.failed == nil {
 		same := *old
-		same.until = in.until
+		same.until, same.zone = in.until, in.zone
 		return &same, false, nil
 	}
 	slug := ""
@@ -195,7 +217,7 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 	if err != nil {
 		return nil, false, err
 	}
-	next = &served{state: done.state, context: in.context, ours: done.ours, failed: done.failed, until: in.until}
+	next = &served{state: done.state, zone: in.zone, context: in.context, ours: done.ours, failed: done.failed, until: in.until}
 	copy(next.versions[:], done.versions)
 	if s.recording.is(ctx, s.log, done.failed); done.failed != nil {
 		next.until = now.Add(recordAgain)
@@ -254,15 +276,25 @@ func (s *Server) articles(ctx context.Context, ids []int64) (map[int64]zonewire.
 	return byID, nil
 }
 
-// ready makes the snapshots of a feed. Bytes that did not change keep theirs.
-func (s *Server) ready(next, old *served, slug string, now time.Time) error {
+// noPlace is the place of no format.
+const noPlace = -1
+
+// pack makes the snapshots of a feed: in the formats wanted, and in those that somebody has asked for before. Bytes that did
+// not change keep theirs. The feed over all zones is ready in every format.
+func (s *Server) pack(next, old *served, slug string, now time.Time, wanted ...int) error {
 	for place, f := range Formats() {
 		v := &next.versions[place]
-		if old != nil {
-			if snap := old.snaps[place]; snap != nil && snap.hash == v.meta.Hash && snap.modified.Equal(v.meta.Modified) {
+		asked := slug == "" || slices.Contains(wanted, place)
+		next.snaps[place] = nil
+		if old != nil && old.snaps[place] != nil {
+			asked = true
+			if snap := old.snaps[place]; snap.hash == v.meta.Hash && snap.modified.Equal(v.meta.Modified) && old.zone == next.zone {
 				next.snaps[place] = snap
 				continue
 			}
+		}
+		if !asked {
+			continue
 		}
 		snap, err := newSnapshot(&s.coder, v.meta.Hash, v.doc.body, v.meta.Body, contentTypes[place])
 		if err != nil {
@@ -277,10 +309,12 @@ func (s *Server) ready(next, old *served, slug string, now time.Time) error {
 func (x *served) size() int64 {
 	n := int64(512)
 	for place, snap := range x.snaps {
-		if snap != nil {
-			n += snap.size()
-		}
 		v := &x.versions[place]
+		if snap != nil { // it shares its bytes with the version
+			n += snap.size()
+		} else {
+			n += int64(len(v.doc.body) + len(v.meta.Body))
+		}
 		n += int64(len(v.doc.layout))*40 + int64(len(v.meta.Bases))*128
 	}
 	return n

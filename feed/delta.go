@@ -77,7 +77,7 @@ func (s *Server) delta(ctx context.Context, zone int64, f Format, x *served, bas
 	place, _ := f.place()
 	v, full := &x.versions[place], x.snaps[place]
 	k := key{kind: deltaCell, zone: zone, format: f, rest: base.Hash + full.hash}
-	found, err := s.load(ctx, k, func(context.Context, *served) (*served, error) {
+	found, err := s.load(ctx, k, nil, func(context.Context, *served) (*served, error) {
 		snap, err := newSnapshot(&s.coder, full.hash, v.since(f, base), nil, full.contentType)
 		if err != nil {
 			return nil, err

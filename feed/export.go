@@ -63,7 +63,7 @@ func (s *Server) feedFiles(ctx context.Context, z zoneEntry, yield func(File) er
 	if fresh {
 		s.changed()
 	}
-	if err := s.ready(x, nil, z.Slug, time.Now()); err != nil {
+	if err := s.pack(x, nil, z.Slug, time.Now(), rssPlace, atomPlace, jsonPlace); err != nil {
 		return err
 	}
 	for place, f := range Formats() {

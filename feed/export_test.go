@@ -11,5 +11,5 @@ func Refresh(ctx context.Context, s *Server, zone int64) error {
 		return err
 	}
 	c.set.Store(next)
-	return s.ready(next, old, s.slugOf(zone), old.until)
+	return s.pack(next, old, s.slugOf(zone), old.until)
 }

@@ -83,11 +83,11 @@ type reply struct {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, t target) reply {
 	ctx := r.Context()
 	var snap *snapshot
-	x, zone, err := s.find(ctx, t, r.URL.RawQuery)
+	x, zone, err := s.find(ctx, t, r.URL.RawQuery, r.Header)
 	switch {
 	case err != nil:
 		return s.refuse(w, r, t, err)
-	case t.kind == feedCell && x.isFeed():
+	case x.slim || t.kind == feedCell && x.isFeed():
 		place, _ := t.format.place()
 		snap = x.snaps[place]
 		s.stats.claimed(zone, t.format, r.Header["User-Agent"])
@@ -102,9 +102,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t target) reply {
 	return snap.write(w, r)
 }
 
-// find gives what a target and a query lead to. It fails as *movedError, [zonewire.ErrGone], [zonewire.ErrNotFound] or
-// [zonewire.ErrInvalid].
-func (s *Server) find(ctx context.Context, t target, query string) (x *served, zone int64, err error) {
+// find gives what a target and a query lead to: of a feed that has left memory only the validators, if the conditions in h
+// ask for no more. It fails as *movedError, [zonewire.ErrGone], [zonewire.ErrNotFound] or [zonewire.ErrInvalid].
+func (s *Server) find(ctx context.Context, t target, query string, h http.Header) (x *served, zone int64, err error) {
 	switch t.kind {
 	case listCell:
 		x, err = s.list(ctx)
@@ -132,8 +132,22 @@ func (s *Server) find(ctx context.Context, t target, query string) (x *served, z
 			return x, zone, err
 		}
 	}
-	x, err = s.feed(ctx, zone)
+	place, _ := t.format.place()
+	if rest := s.cellOf(key{zone: zone}).remnant(); rest != nil && s.says(rest, zone) && rest.unchanged(place, h) {
+		return rest, zone, nil
+	}
+	x, err = s.feed(ctx, zone, place)
 	return x, zone, err
+}
+
+// unchanged reports whether a request in one format asks for no more than whether anything has changed, and nothing has.
+func (x *served) unchanged(place int, h http.Header) bool {
+	snap := x.snaps[place]
+	if snap == nil {
+		return false
+	}
+	verdict, _ := snap.judge(h, &snap.forms[choose(h["Accept-Encoding"])])
+	return verdict == notModified
 }
 
 // write sends the snapshot, or what the request's conditions leave of it.

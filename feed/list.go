@@ -13,7 +13,7 @@ const listName = "zones.opml" // in the store
 
 // list gives the OPML of all feeds.
 func (s *Server) list(ctx context.Context) (*served, error) {
-	return s.load(ctx, key{kind: listCell}, func(ctx context.Context, old *served) (x *served, err error) {
+	return s.load(ctx, key{kind: listCell}, nil, func(ctx context.Context, old *served) (x *served, err error) {
 		err = notOvertaken(func() error {
 			x, err = s.fillList(ctx, old)
 			return err
@@ -48,7 +48,7 @@ func (s *Server) fillList(ctx context.Context, old *served) (*served, error) {
 
 // style gives the style sheet. It comes with the program, so that no moment is known since when it is what it is.
 func (s *Server) style(ctx context.Context) (*served, error) {
-	return s.load(ctx, key{kind: styleCell}, func(context.Context, *served) (*served, error) {
+	return s.load(ctx, key{kind: styleCell}, nil, func(context.Context, *served) (*served, error) {
 		snap, err := newSnapshot(&s.coder, hashOf(Stylesheet), Stylesheet, nil, styleType)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"zonewire"
@@ -68,7 +69,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // What is used stays, what is not goes.
 func TestWhatIsAskedForStaysInMemory(t *testing.T) {
 	src := country(50, 2)
-	s := feed.NewServer(src, site, feed.Options{CacheBytes: 600_000})
+	s := feed.NewServer(src, site, feed.Options{CacheBytes: 300_000})
 	const hot = "/zones/zone-1/feed.rss"
 	request(s, "GET", hot)
 	for id := 2; id <= 50; id++ {
@@ -81,6 +82,79 @@ func TestWhatIsAskedForStaysInMemory(t *testing.T) {
 	}
 	if st := s.Stats(); st.Cached > 40 {
 		t.Fatalf("nothing had to go: %d feeds, %d bytes", st.Cached, st.CachedBytes)
+	}
+}
+
+// Who polls more feeds than memory holds is told all the same, from what stayed of them, that nothing has changed.
+func TestReaderOfVeryManyFeedsCostsNothing(t *testing.T) {
+	on(t, "2026-06-15T00:00:00Z", func(t *testing.T) {
+		const zones = 50
+		src := country(zones, 2)
+		s := feed.NewServer(src, site, feed.Options{CacheBytes: 400_000})
+		defer start(t, s)()
+		synctest.Wait()
+		path := func(id int) string { return fmt.Sprintf("/zones/zone-%d/feed.rss", id) }
+		tags := map[int]string{}
+		for id := 1; id <= zones; id++ {
+			tags[id] = request(s, "GET", path(id), "Accept-Encoding", "gzip").Header.Get("ETag")
+		}
+		if st := s.Stats(); st.Cached > 40 {
+			t.Fatalf("the test shows nothing: %d feeds are in memory", st.Cached)
+		}
+		sweep := func() (changed []int) {
+			for id := 1; id <= zones; id++ {
+				r := request(s, "GET", path(id), "Accept-Encoding", "gzip", "A-IM", "feed", "If-None-Match", tags[id])
+				if r.StatusCode != http.StatusNotModified {
+					changed = append(changed, id)
+				} else if r.Header.Get("ETag") != tags[id] || r.Header.Get("Cache-Control") == "" || r.Header.Get("Vary") == "" {
+					t.Errorf("%s: 304 with %v", path(id), r.Header)
+				}
+			}
+			return changed
+		}
+		before := src.queries
+		if changed := sweep(); changed != nil || src.queries != before {
+			t.Errorf("nothing has changed, and %v were sent; %d questions to the store", changed, src.queries-before)
+		}
+		if r := request(s, "GET", path(1), "If-None-Match", `"another"`); r.StatusCode != http.StatusOK || len(body(t, r)) == 0 {
+			t.Errorf("who has another version: %d", r.StatusCode)
+		}
+		src.file(zonewire.Article{ID: 90_000, ZoneID: 3, Title: "快讯"}, time.Now())
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if changed := sweep(); len(changed) != 1 || changed[0] != 3 {
+			t.Errorf("zone 3 has changed, and %v were sent", changed)
+		}
+	})
+}
+
+// A format is packed when it is first asked for: the others of the same feed are at hand.
+func TestSecondFormatAsksNobody(t *testing.T) {
+	src := country(2, 2)
+	s := feed.NewServer(src, site, feed.Options{})
+	request(s, "GET", "/zones/zone-1/feed.rss")
+	one, before := s.Stats().CachedBytes, src.queries
+	if r := request(s, "GET", "/zones/zone-1/feed.json"); r.StatusCode != http.StatusOK || src.queries != before {
+		t.Errorf("got %d and %d questions to the store", r.StatusCode, src.queries-before)
+	}
+	if two := s.Stats().CachedBytes; two <= one {
+		t.Errorf("%d bytes with one format, %d with two", one, two)
+	}
+}
+
+// A renamed zone's feed is found under its new address saying that address, at once.
+func TestRenamedFeedNeverSaysItsOldAddress(t *testing.T) {
+	src := country(2, 2)
+	s := feed.NewServer(src, site, feed.Options{})
+	request(s, "GET", "/zones/zone-1/feed.atom")
+	src.alter(func() {
+		src.zones[0].Slug = "east"
+		src.gen.Zones++
+	})
+	r := request(s, "GET", "/zones/east/feed.atom")
+	const self = "https://news.example.org/zones/east/feed.atom"
+	if text := string(body(t, r)); !strings.Contains(text, self) || strings.Contains(text, "zone-1") || !strings.Contains(r.Header.Get("Link"), self) {
+		t.Errorf("Link %s, and the document:\n%.600s", r.Header.Get("Link"), text)
 	}
 }
 

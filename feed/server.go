@@ -149,14 +149,18 @@ func (s *Server) cellOf(k key) *cell {
 	return s.cache.get(k)
 }
 
-// hit gives what is ready to be served. A feed is, even if it has changed since: [Server.Run] brings the new version. What
-// nobody renders on a change is not, once it may have.
-func (s *Server) hit(k key) *served {
-	c := s.cellOf(k)
-	if c == nil || k.kind != feedCell && c.stale.Load() {
+// ready tells whether what a cell holds can be served as it is. nil: unless the store may have moved on since.
+type ready func(*served) bool
+
+// hit gives what can be served.
+func (c *cell) hit(is ready) *served {
+	if c == nil || is == nil && c.stale.Load() {
 		return nil
 	}
-	return c.set.Load()
+	if x := c.full(); x != nil && (is == nil || is(x)) {
+		return x
+	}
+	return nil
 }
 
 // filler gives what a cell holds; old, which may be nil, is what it held so far.
@@ -164,8 +168,8 @@ type filler func(ctx context.Context, old *served) (*served, error)
 
 // load gives what is ready, or fills its cell. It fails as *movedError, [zonewire.ErrGone], [zonewire.ErrNotFound] or
 // [zonewire.ErrInvalid]; of other failures it serves what was there before, if anything.
-func (s *Server) load(ctx context.Context, k key, fill filler) (*served, error) {
-	if x := s.hit(k); x != nil {
+func (s *Server) load(ctx context.Context, k key, is ready, fill filler) (*served, error) {
+	if x := s.cellOf(k).hit(is); x != nil {
 		return x, nil
 	}
 	// The cell is there before anything is read, so that Run sees it: what changes after the reading is read again.
@@ -176,14 +180,14 @@ func (s *Server) load(ctx context.Context, k key, fill filler) (*served, error) 
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	if err := c.lock.acquire(ctx); err != nil {
-		old := c.set.Load()
+		old := c.full()
 		return old, waited(ctx, old)
 	}
 	defer c.lock.release()
-	old := c.set.Load()
-	if old != nil && (k.kind == feedCell || !c.stale.Load()) {
-		return old, nil
+	if x := c.hit(is); x != nil {
+		return x, nil
 	}
+	old := c.full()
 	tokens := s.fills
 	if k.kind == viewCell {
 		tokens = s.searches
@@ -199,7 +203,7 @@ func (s *Server) load(ctx context.Context, k key, fill filler) (*served, error) 
 	if err == nil {
 		s.reading.is(ctx, s.log, nil)
 		c.set.Store(next)
-		s.cache.weigh(k, c, next.size())
+		s.cache.weigh(k, c)
 		return next, nil
 	}
 	if old != nil && !definite(err) {
@@ -227,23 +231,30 @@ func definite(err error) bool {
 	return errors.As(err, &moved) || errors.Is(err, zonewire.ErrGone) || errors.Is(err, zonewire.ErrNotFound) || errors.Is(err, zonewire.ErrInvalid)
 }
 
-// feed gives the feed of a zone, 0 for all zones, in every format.
-func (s *Server) feed(ctx context.Context, zone int64) (*served, error) {
-	k := key{zone: zone}
-	if x := s.hit(k); x != nil {
-		return x, nil
-	}
+// feed gives the feed of a zone, 0 for all zones, its snapshot ready in the format of a place; with noPlace in none that is
+// not. One that has changed since is served all the same: [Server.Run] brings the new version. But a zone that says
+// something else of itself, such as another address, must not be found saying the old.
+func (s *Server) feed(ctx context.Context, zone int64, place int) (*served, error) {
+	is := func(x *served) bool { return (place == noPlace || x.snaps[place] != nil) && s.says(x, zone) }
 	fresh := false
-	x, err := s.load(ctx, k, func(ctx context.Context, old *served) (next *served, err error) {
-		if next, fresh, err = s.current(ctx, zone, old, false); err != nil {
+	x, err := s.load(ctx, key{zone: zone}, is, func(ctx context.Context, old *served) (next *served, err error) {
+		if old != nil && s.says(old, zone) { // only this format is not packed yet
+			same := *old
+			next = &same
+		} else if next, fresh, err = s.current(ctx, zone, old, false); err != nil {
 			return nil, err
 		}
-		return next, s.ready(next, old, s.slugOf(zone), time.Now())
+		return next, s.pack(next, old, s.slugOf(zone), time.Now(), place)
 	})
 	if fresh {
 		s.changed()
 	}
 	return x, err
+}
+
+// says reports whether a feed says of its zone what the zone says of itself. The feed over all zones may be behind.
+func (s *Server) says(x *served, zone int64) bool {
+	return zone == 0 || x.zone == s.zones.Load().byID[zone].state
 }
 
 func (s *Server) slugOf(zone int64) string { return s.zones.Load().byID[zone].Slug }
@@ -254,7 +265,10 @@ func (s *Server) refresh(ctx context.Context, zone int64) (until time.Time, err 
 	k := key{zone: zone}
 	c := s.all
 	if zone != 0 {
-		c = s.cache.peek(k)
+		if c = s.cache.peek(k); c.remnant() != nil {
+			s.cache.drop(k, c)
+			c = nil
+		}
 	}
 	if c == nil {
 		next, fresh, err := s.current(ctx, zone, nil, true)
@@ -270,7 +284,7 @@ func (s *Server) refresh(ctx context.Context, zone int64) (until time.Time, err 
 		return time.Time{}, err
 	}
 	defer c.lock.release()
-	old, now := c.set.Load(), time.Now()
+	old, now := c.full(), time.Now()
 	if old != nil && tooEarly(old.metas(), now) {
 		return time.Time{}, errHeld
 	}
@@ -278,11 +292,11 @@ func (s *Server) refresh(ctx context.Context, zone int64) (until time.Time, err 
 	if err != nil {
 		return time.Time{}, err
 	}
-	if err := s.ready(next, old, s.slugOf(zone), now); err != nil {
+	if err := s.pack(next, old, s.slugOf(zone), now, noPlace); err != nil {
 		return time.Time{}, err
 	}
 	c.set.Store(next)
-	s.cache.weigh(k, c, next.size())
+	s.cache.weigh(k, c)
 	if fresh {
 		s.changed()
 	}
@@ -329,13 +343,13 @@ func (s *Server) Content(ctx context.Context, topic, have string) (zonewire.Feed
 	if err != nil {
 		return zonewire.FeedContent{}, err
 	}
-	x, err := s.feed(ctx, zone)
+	x, err := s.feed(ctx, zone, noPlace)
 	if err != nil {
 		return zonewire.FeedContent{}, err
 	}
 	place, _ := f.place()
-	v, snap := &x.versions[place], x.snaps[place]
-	c := zonewire.FeedContent{Hash: snap.hash, Type: f.ContentType(), Links: snap.link[0], Body: v.doc.body}
+	v := &x.versions[place]
+	c := zonewire.FeedContent{Hash: v.meta.Hash, Type: f.ContentType(), Links: linkTo(topic, s.site.Hubs), Body: v.doc.body}
 	if base, ok := v.base(have); ok {
 		c.Body, c.Delta = v.since(f, base), true
 	}

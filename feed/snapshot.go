@@ -98,12 +98,17 @@ func (s *snapshot) dated(modified, now time.Time) *snapshot {
 
 // linked gives it the Link header: its own address and the hubs that tell of changes.
 func (s *snapshot) linked(self string, hubs []string) *snapshot {
+	s.link = []string{linkTo(self, hubs)}
+	return s
+}
+
+// linkTo is the value of a Link header.
+func linkTo(self string, hubs []string) string {
 	link := "<" + self + `>; rel="self"`
 	for _, hub := range hubs {
 		link += ", <" + hub + `>; rel="hub"`
 	}
-	s.link = []string{link}
-	return s
+	return link
 }
 
 // dateSent is the Last-Modified header. It never lies after Date (RFC 9110 section 8.8.2.1): a reader that has a date to

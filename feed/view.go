@@ -69,7 +69,7 @@ func number(q url.Values, name string) (n int64, given bool, err error) {
 // view gives a part of a feed in one format, through a bounded cache.
 func (s *Server) view(ctx context.Context, zone int64, f Format, v View) (*served, error) {
 	k := key{kind: viewCell, zone: zone, format: f, rest: v.Query()}
-	return s.load(ctx, k, func(ctx context.Context, _ *served) (*served, error) {
+	return s.load(ctx, k, nil, func(ctx context.Context, _ *served) (*served, error) {
 		return s.fillView(ctx, zone, f, v)
 	})
 }

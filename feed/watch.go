@@ -188,7 +188,13 @@ func (w *watch) work(ctx context.Context, now time.Time) error {
 	}
 	var tasks []task
 	for zone, since := range w.pending {
-		kept := isTold[zone] || len(s.hubs) > 0 || s.cache.peek(key{zone: zone}) != nil
+		k := key{zone: zone}
+		c := s.cache.peek(k)
+		if c.remnant() != nil { // what stayed of it is no longer true
+			s.cache.drop(k, c)
+			c = nil
+		}
+		kept := isTold[zone] || len(s.hubs) > 0 || c != nil
 		if !kept || zone != 0 && w.table.byID[zone].open() != nil {
 			w.done(zone, time.Time{})
 			continue
