@@ -340,6 +340,30 @@ func (s *store) move(id, zone int64, now time.Time) {
 	})
 }
 
+// toldOf counts the versions of a feed that somebody is to be told of.
+func (s *store) toldOf(path string) (n int) {
+	s.alter(func() {
+		for _, topic := range s.due {
+			if topic == site.BaseURL+path {
+				n++
+			}
+		}
+	})
+	return n
+}
+
+// counts are how many queries there were, and how many articles were handed over whole.
+func (s *store) counts() (queries, read int) {
+	s.alter(func() { queries, read = s.queries, s.read })
+	return queries, read
+}
+
+// stored is what is recorded of a feed.
+func (s *store) stored(name string) (v zonewire.FeedVersion) {
+	s.alter(func() { v = s.version(name) })
+	return v
+}
+
 // alter changes the store under its lock.
 func (s *store) alter(change func()) {
 	s.mu.Lock()
