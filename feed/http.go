@@ -49,7 +49,7 @@ func (t target) path(slug string) string {
 }
 
 // ServeHTTP answers GET, HEAD and OPTIONS for feeds, their views and archives, [ListPath] and [StylesheetPath]. Parameters that
-// are not known make no other document. The type is never negotiated, for readers that accept text/html want the feed
+// are not known make no other document. Accept never decides the type, for readers that accept text/html want the feed
 // that they asked for.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -155,8 +155,12 @@ func (s *snapshot) write(w http.ResponseWriter, r *http.Request) reply {
 	form := choose(r.Header["Accept-Encoding"])
 	sent := &s.forms[form]
 	h := w.Header()
+	contentType := s.contentType
 	h["Cache-Control"] = s.cacheControl
 	h["Vary"] = s.vary
+	if s.shown && toBrowser(r.Header) {
+		contentType, h["Cache-Control"], h["Vary"] = browserType, cacheBrowser, varyBrowser
+	}
 	switch verdict, etag := s.judge(r.Header, sent); verdict {
 	case failed:
 		return answer(w, r, http.StatusPreconditionFailed, "The feed is not the version asked for.")
@@ -169,7 +173,7 @@ func (s *snapshot) write(w http.ResponseWriter, r *http.Request) reply {
 		return reply{status: http.StatusNotModified, form: form}
 	}
 	h["Etag"] = sent.etagHeader
-	h["Content-Type"] = s.contentType
+	h["Content-Type"] = contentType
 	// Not http.ServeContent: it leaves out Content-Length beside Content-Encoding.
 	h["Content-Length"] = sent.length
 	if s.lastModified != nil {
@@ -195,6 +199,14 @@ func (s *snapshot) write(w http.ResponseWriter, r *http.Request) reply {
 		done.unconditional = len(r.Header["If-None-Match"]) == 0 && len(r.Header["If-Modified-Since"]) == 0
 	}
 	return done
+}
+
+// toBrowser reports whether a browser will show the answer as a page (Fetch Metadata section 2.1). Chromium shows what calls
+// itself a feed as source text, and applies the style sheet to XML alone. No reader sends this header, and no shared cache
+// keeps the answer, so that none is ever handed a feed under another type.
+func toBrowser(h http.Header) bool {
+	dest := h["Sec-Fetch-Dest"]
+	return len(dest) == 1 && dest[0] == "document"
 }
 
 // preflight answers OPTIONS, for scripts that send validators of their own.

@@ -19,6 +19,9 @@ var (
 	cacheStyle   = []string{"public, max-age=86400"}
 	cacheDelta   = []string{"no-store, im"}
 	varyCoding   = []string{"Accept-Encoding"}
+	varyBrowser  = []string{"Accept-Encoding, Sec-Fetch-Dest"}
+	cacheBrowser = []string{"private, max-age=" + strconv.Itoa(int(maxAge.Seconds()))}
+	browserType  = []string{"application/xml; charset=utf-8"}
 	varyDelta    = []string{"A-IM, If-None-Match, Accept-Encoding"}
 	manipulation = []string{"feed"}
 	unindexed    = []string{"noindex"}
@@ -40,7 +43,8 @@ type snapshot struct {
 	ahead bool
 	forms [codings]form
 
-	status       int // 200, or 226 for a delta
+	status       int  // 200, or 226 for a delta
+	shown        bool // browsers can show it, by its style sheet
 	contentType  []string
 	lastModified []string
 	link         []string
@@ -69,6 +73,7 @@ func hashOf(body []byte) string {
 // newSnapshot packs a document in every coding. packed is what gzip makes of it, if that is known.
 func newSnapshot(c *coder, hash string, body, packed []byte, contentType []string) (*snapshot, error) {
 	s := &snapshot{hash: hash, status: http.StatusOK, contentType: contentType, cacheControl: cacheControl, vary: varyCoding}
+	s.shown = contentType[0] == RSS.ContentType() || contentType[0] == Atom.ContentType()
 	for i := range s.forms {
 		b := body
 		if i == gzipForm && packed != nil {
