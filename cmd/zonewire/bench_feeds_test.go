@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +25,9 @@ var (
 
 // BenchmarkFeeds is the daemon with every development zone of the country: how long it takes from start to ready, the
 // first time and again; how long a reader that asks for every zone once takes, the first time, and when nothing has
-// changed; how much memory it holds after all that; and how long a hit takes while articles pour in, beside the same hits
-// while nothing happens.
+// changed; how much memory it holds after all that; and how long a hit takes while nothing happens and while articles pour
+// in, beside a bare handler in this process that writes as many bytes, in turns: the import and both of them share the
+// processors.
 func BenchmarkFeeds(b *testing.B) {
 	bin, err := realBinary()
 	if err != nil {
@@ -48,7 +50,8 @@ func BenchmarkFeeds(b *testing.B) {
 		b.ReportMetric(w.sweep(http.StatusNotModified).Seconds(), "s-sweep-304")
 		b.ReportMetric(peakMB(w.cmd.Process.Pid), "MB-after-restart")
 
-		quiet := w.hits(func() bool { return false }, 3000)
+		bare := httptest.NewServer(http.HandlerFunc(w.bare))
+		quiet, bareQuiet := w.hits(bare.URL, func() bool { return false }, 3000)
 		pour := exec.Command(w.bin, "--db", filepath.Join(w.dir, "zonewire.db"), "article", "import", more)
 		if err := pour.Start(); err != nil {
 			b.Fatal(err)
@@ -56,7 +59,7 @@ func BenchmarkFeeds(b *testing.B) {
 		ended := make(chan error, 1)
 		go func() { ended <- pour.Wait() }()
 		over := false
-		busy := w.hits(func() bool {
+		busy, bareBusy := w.hits(bare.URL, func() bool {
 			select {
 			case err := <-ended:
 				if err != nil {
@@ -67,10 +70,11 @@ func BenchmarkFeeds(b *testing.B) {
 			}
 			return over
 		}, 1<<20)
-		b.ReportMetric(micros(quiet, 50), "µs-hit-p50")
-		b.ReportMetric(micros(quiet, 99), "µs-hit-p99")
-		b.ReportMetric(micros(busy, 50), "µs-pouring-p50")
-		b.ReportMetric(micros(busy, 99), "µs-pouring-p99")
+		bare.Close()
+		for name, took := range map[string][]time.Duration{"hit": quiet, "bare-hit": bareQuiet, "pouring": busy, "bare-pouring": bareBusy} {
+			b.ReportMetric(micros(took, 50), "µs-"+name+"-p50")
+			b.ReportMetric(micros(took, 99), "µs-"+name+"-p99")
+		}
 		b.ReportMetric(peakMB(w.cmd.Process.Pid), "MB-peak")
 		w.stop()
 	}
@@ -79,13 +83,14 @@ func BenchmarkFeeds(b *testing.B) {
 
 // wire is an installation and its daemon.
 type wire struct {
-	b     *testing.B
-	bin   string
-	dir   string
-	zones int
-	addr  string
-	cmd   *exec.Cmd
-	etags map[string]string // as the last full sweep found them
+	b      *testing.B
+	bin    string
+	dir    string
+	zones  int
+	addr   string
+	cmd    *exec.Cmd
+	packed []byte            // what the bare handler writes
+	etags  map[string]string // as the last full sweep found them
 }
 
 func (w *wire) fill(n int) {
@@ -159,7 +164,7 @@ func (w *wire) sweep(want int) time.Duration {
 	began := time.Now()
 	for i := range w.zones {
 		path := fmt.Sprintf("/zones/zone-%d/feed.atom", i)
-		res := w.ask(path)
+		res := w.ask("http://"+w.addr, path)
 		if res.StatusCode != want {
 			w.b.Fatalf("%s: %s, want %d", path, res.Status, want)
 		}
@@ -168,9 +173,9 @@ func (w *wire) sweep(want int) time.Duration {
 	return time.Since(began)
 }
 
-func (w *wire) ask(path string) *http.Response {
+func (w *wire) ask(base, path string) *http.Response {
 	w.b.Helper()
-	r, err := http.NewRequestWithContext(w.b.Context(), http.MethodGet, "http://"+w.addr+path, nil)
+	r, err := http.NewRequestWithContext(w.b.Context(), http.MethodGet, base+path, nil)
 	if err != nil {
 		w.b.Fatal(err)
 	}
@@ -189,20 +194,27 @@ func (w *wire) ask(path string) *http.Response {
 	return res
 }
 
-// hits asks for the feed over all zones, which changes with each article, a thousand times a second until over says so, and
-// gives how long each answer took. The pace is fixed, so that a slow answer does not hide those that wait behind it.
-func (w *wire) hits(over func() bool, most int) []time.Duration {
+// bare writes as many bytes as the feed over all zones has packed, and does nothing else.
+func (w *wire) bare(out http.ResponseWriter, _ *http.Request) {
+	out.Header().Set("Content-Encoding", "gzip")
+	_, _ = out.Write(w.packed) // a client that has gone fails by itself
+}
+
+// hits asks for the feed over all zones, which changes with each article, and the bare handler in turns until over says so,
+// and gives how long each answer took.
+func (w *wire) hits(bare string, over func() bool, most int) (took, bareTook []time.Duration) {
 	w.b.Helper()
-	const pace = time.Millisecond
-	var took []time.Duration
-	due := time.Now()
+	res := w.ask("http://"+w.addr, "/feed.rss")
+	w.packed = make([]byte, res.ContentLength)
 	for len(took) < most && !over() {
-		time.Sleep(time.Until(due))
-		w.ask("/feed.rss")
-		took = append(took, time.Since(due))
-		due = due.Add(pace)
+		began := time.Now()
+		w.ask("http://"+w.addr, "/feed.rss")
+		middle := time.Now()
+		w.ask(bare, "/")
+		took, bareTook = append(took, middle.Sub(began)), append(bareTook, time.Since(middle))
+		time.Sleep(time.Millisecond)
 	}
-	return took
+	return took, bareTook
 }
 
 func micros(all []time.Duration, percentile int) float64 {
