@@ -26,7 +26,8 @@ check: ## gofmt, vet, staticcheck, and the race detector over the short tests
 test-crash: ## the long crash test: 5,000 readers, 50 kill -9 and 3 freezes in one send, some 3 minutes
 	go test -count=1 -v -run CrashLong -timeout 20m ./cmd/zonewire -crash
 
-bench: ## run the benchmarks
+bench: ## install the yardsticks where it may, then run the benchmarks
+	@scripts/test-deps bench
 	go test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## fuzz every parser for 20 s, or FUZZTIME
