@@ -38,6 +38,8 @@ var owners = map[string]string{
 	"database/sql":                      "store", // the only SQL
 	"github.com/mattn/go-sqlite3":       "store",
 	"github.com/gorilla/feeds":          "feed",
+	"github.com/andybalholm/brotli":     "feed",
+	"github.com/klauspost/compress":     "feed",
 	"github.com/wneessen/go-mail":       "outbox",
 	"github.com/emersion/go-msgauth":    "outbox",
 	"github.com/emersion/go-smtp":       "bounce",

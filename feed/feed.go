@@ -8,10 +8,10 @@
 // A document is made of pieces, one for each article, of which none depends on another. A new version takes over those it
 // knows, so that one new article costs one cleaning, and what is new for a reader is cut out of the bytes.
 //
-// [Server] renders when something changed, never because somebody asked. What it serves is a snapshot: the bytes in
-// every coding with their validators, swapped as one. A hit reads no database and runs no template. Bytes that come out
-// equal keep their snapshot, so ETag and Last-Modified move together, and only when the document does. The moment a
-// version first existed is kept in the store, so a restart and a second replica give the same validators.
+// [Server] renders when something changed, not when somebody asks, but for the first who does. What it serves is a snapshot:
+// the bytes in every coding with their validators, swapped as one. A hit reads no database and runs no template. What a feed
+// is made of has a name, its state; under the same state the store's bytes are served, whatever program has rendered them.
+// ETag and Last-Modified move together, and only when the document does, over restarts and on every replica.
 package feed
 
 import (

@@ -249,9 +249,6 @@ func (db *DB) WithdrawArticle(ctx context.Context, act zonewire.Act, id int64, r
 				}
 			}
 		}
-		if err := forgetFeeds(ctx, q, a.ZoneID); err != nil {
-			return err
-		}
 		if err := seq.save(ctx, q); err != nil {
 			return err
 		}

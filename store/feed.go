@@ -58,13 +58,15 @@ var (
 		ON CONFLICT (feed) DO UPDATE
 		SET hash = excluded.hash, modified_ms = excluded.modified_ms, state = excluded.state, channel = excluded.channel,
 			articles = excluded.articles, zones = excluded.zones, gone = excluded.gone, layout = excluded.layout, body = excluded.body`)
-	// '.' and '/' come before '0', so that the range holds the feeds and archives of one zone, and of no other.
+	// '-' and '.' come before '/', so that the ranges hold the feeds of one zone and the parts of one month, and no others.
 	qFeedsForget = sqlText(`
 		UPDATE feed_version
 		SET state = '', layout = x'', body = x''
-		WHERE feed >= 'all.' AND feed < 'all/' OR feed >= ?1 || '.' AND feed < ?1 || '0'`)
-	qFeedBases   = sqlText(`SELECT hash, change, channel FROM feed_base WHERE feed = ?1 ORDER BY id DESC LIMIT ?2`)
-	qFeedBaseAdd = sqlText(`
+		WHERE feed >= 'all.' AND feed < 'all/' OR feed >= ?1 || '.' AND feed < ?1 || '/' OR feed >= ?2 || '-' AND feed < ?2 || '/'`)
+	qArticleMonth    = sqlText(`SELECT month FROM article WHERE id = ?1`)
+	qLatestDeparture = sqlText(`SELECT COALESCE(MAX(change), 0) FROM departure`)
+	qFeedBases       = sqlText(`SELECT hash, change, channel FROM feed_base WHERE feed = ?1 ORDER BY id DESC LIMIT ?2`)
+	qFeedBaseAdd     = sqlText(`
 		INSERT INTO feed_base (feed, hash, change, channel)
 		VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (feed, hash) DO UPDATE SET change = excluded.change, channel = excluded.channel`)
@@ -114,13 +116,16 @@ func (db *DB) ChangedZones(ctx context.Context, since int64) ([]int64, error) {
 	return ids, readError("changed zones", err)
 }
 
-// depart notes that an article has left its zone's feed. One that was in no zone leaves none.
+// depart notes that an article has left its zone's feed, and drops the documents that may hold it. One that was in no zone
+// leaves none.
 func depart(ctx context.Context, q querier, act zonewire.Act, a zonewire.Article, change int64, moved bool) error {
 	if a.ZoneID == 0 {
 		return nil
 	}
-	_, err := q.exec(ctx, qDepart, change, a.ZoneID, a.ID, toMs(act.At), toFlag(moved))
-	return err
+	if _, err := q.exec(ctx, qDepart, change, a.ZoneID, a.ID, toMs(act.At), toFlag(moved)); err != nil {
+		return err
+	}
+	return forgetFeeds(ctx, q, a)
 }
 
 // Departures lists what left a zone's feed, the latest first. With zone 0 it is what left the feed over all zones: a move
@@ -173,7 +178,8 @@ func feedVersion(ctx context.Context, q querier, feed string) (zonewire.FeedVers
 
 // PutFeedVersions records what feeds serve from now on and gives what stands, in the same order. The moment is in whole
 // seconds: the same hash keeps its moment, over restarts and on every replica, and a new one gets a moment later than the
-// one before it. What was made of an older store than the version that stands is not taken.
+// one before it. What was made of an older store than the version that stands is not taken, nor what was made of the same
+// state by another. A document that may hold an article which has left since is not kept, only its validators.
 //
 // Whoever is to be told of a new version is noted with it: a crash right after forgets nobody.
 func (db *DB) PutFeedVersions(ctx context.Context, puts []zonewire.FeedPut, now time.Time) (stands []zonewire.FeedVersion, err error) {
@@ -194,10 +200,17 @@ func putFeedVersion(ctx context.Context, q querier, p zonewire.FeedPut, now time
 	if err != nil {
 		return old, err
 	}
-	if old.Of.Articles > p.Of.Articles || old.Of.Zones > p.Of.Zones {
+	if old.Of.Articles > p.Of.Articles || old.Of.Zones > p.Of.Zones || old.State != "" && old.State == p.State {
 		return old, nil
 	}
 	v := p.FeedVersion
+	var departed int64
+	if err := q.row(ctx, qLatestDeparture, nil, &departed); err != nil {
+		return old, err
+	}
+	if departed > v.Of.Articles { // it may hold what has left since it was made
+		v.State, v.Layout, v.Body = "", nil, nil
+	}
 	v.Bases, v.Modified = old.Bases, now.UTC().Truncate(time.Second)
 	switch {
 	case old.Hash == v.Hash:
@@ -234,11 +247,15 @@ func blob(b []byte) []byte {
 	return b
 }
 
-// forgetFeeds drops the documents that may hold an article of a zone. Their hashes stay, and what replaces them is newer.
-func forgetFeeds(ctx context.Context, q querier, zone int64) error {
-	if zone == 0 {
-		return nil
+// forgetFeeds drops the documents that may hold an article: its zone's feeds, those over all zones, and the archive of the
+// month in which it came. Their hashes stay, and what replaces them is newer. The archives of other months are left alone:
+// made again, they would hold the corrections that have come since.
+func forgetFeeds(ctx context.Context, q querier, a zonewire.Article) error {
+	var month zonewire.Month
+	if err := q.row(ctx, qArticleMonth, []any{a.ID}, &month); err != nil {
+		return err
 	}
-	_, err := q.exec(ctx, qFeedsForget, fmt.Sprintf("zone/%d", zone))
+	zone := fmt.Sprintf("zone/%d", a.ZoneID)
+	_, err := q.exec(ctx, qFeedsForget, zone, zone+"/"+month.String())
 	return err
 }

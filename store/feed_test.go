@@ -75,6 +75,32 @@ func TestAnOlderStateOfTheStoreReplacesNoVersion(t *testing.T) {
 	})
 }
 
+func TestWhoComesSecondWithTheSameStateIsGivenTheFirstVersion(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		recordVersion(t, db, 0, version("all.atom", "ours", 9))
+		theirs := version("all.atom", "theirs", 9)
+		theirs.State = "state of ours"
+		if v := recordVersion(t, db, time.Hour, theirs); v.Hash != "ours" || string(v.Body) != "body of ours" {
+			t.Errorf("two programs that render differently take turns: %s stands", v.Hash)
+		}
+	})
+}
+
+func TestADocumentThatMayHoldWhatHasLeftIsNotKept(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		stored := put(t, db, 0, news("a", 1))
+		made := must[zonewire.Generation](t)(db.Generation(t.Context())).Articles
+		must[int](t)(db.WithdrawArticle(t.Context(), at(0), stored[0].ID, "", true, plain{}))
+		if v := recordVersion(t, db, time.Hour, version("all.atom", "late", made)); v.Hash != "late" {
+			t.Errorf("%q stands", v.Hash)
+		}
+		if v := stands(t, db, "all.atom"); len(v.Body) > 0 || v.State != "" {
+			t.Errorf("the text of a purged article is kept: %+v", v)
+		}
+	})
+}
+
 func TestFeedBasesAreBounded(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *store.DB) {
 		for i := range zonewire.MaxFeedBases + 5 {
@@ -128,12 +154,13 @@ func TestAWithdrawalForgetsTheDocumentsThatMayHoldIt(t *testing.T) {
 		a := addZone(t, db, "a", "甲区")
 		stored := put(t, db, 0, news("a", 1))
 		mine, archive := zonewire.FeedName(a.ID, "rss"), fmt.Sprintf("zone/%d/2026-11.atom", a.ID)
-		others := []string{fmt.Sprintf("zone/%d0.rss", a.ID), fmt.Sprintf("zone/%d.rss", a.ID+1), "zones.opml"}
-		for _, feed := range append(others, mine, archive, "all.json") {
+		part := fmt.Sprintf("zone/%d/2026-11-2.atom", a.ID)
+		others := []string{fmt.Sprintf("zone/%d0.rss", a.ID), fmt.Sprintf("zone/%d.rss", a.ID+1), fmt.Sprintf("zone/%d/2026-10.atom", a.ID), "zones.opml"}
+		for _, feed := range append(others, mine, archive, part, "all.json") {
 			recordVersion(t, db, 0, version(feed, "x", 1))
 		}
 		must[int](t)(db.WithdrawArticle(t.Context(), at(time.Hour), stored[0].ID, "", true, plain{}))
-		for _, feed := range []string{mine, archive, "all.json"} {
+		for _, feed := range []string{mine, archive, part, "all.json"} {
 			if v := stands(t, db, feed); len(v.Body) > 0 || v.State != "" || v.Hash != "x" {
 				t.Errorf("%s keeps its text: %+v", feed, v)
 			}
