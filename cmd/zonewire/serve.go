@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -55,8 +56,15 @@ type runner interface {
 	Run(ctx context.Context) error
 }
 
+// gcPercent of garbage beside what lives, before it is collected. Most of what lives are feeds that stay: with Go's 100 the
+// daemon took half as much memory again, and was no faster.
+const gcPercent = 40
+
 // serve runs the daemon until ctx ends. The first part that fails stops the others.
 func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
+	if _, told := lookup(a.environ, "GOGC"); !told {
+		debug.SetGCPercent(gcPercent)
+	}
 	tr, err := a.transport()
 	if err != nil {
 		return errors.Join(err, ln.Close())
