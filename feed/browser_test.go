@@ -44,6 +44,9 @@ func TestOnlyABrowserIsSentXML(t *testing.T) {
 			if varies := strings.Contains(r.Header.Get("Vary"), "Sec-Fetch-Dest"); varies != (c.cached == "private") {
 				t.Errorf("Vary: %s", r.Header.Get("Vary"))
 			}
+			if ruled := strings.HasPrefix(r.Header.Get("Content-Security-Policy"), "default-src 'none'"); ruled != (c.cached == "private") {
+				t.Errorf("policy: %q", r.Header.Get("Content-Security-Policy"))
+			}
 			if string(body(t, r)) != string(body(t, plain)) || r.Header.Get("ETag") != plain.Header.Get("ETag") {
 				t.Error("the bytes or their tag differ")
 			}

@@ -160,6 +160,7 @@ func (s *snapshot) write(w http.ResponseWriter, r *http.Request) reply {
 	h["Vary"] = s.vary
 	if s.shown && toBrowser(r.Header) {
 		contentType, h["Cache-Control"], h["Vary"] = browserType, cacheBrowser, varyBrowser
+		h["Content-Security-Policy"] = browserRules
 	}
 	switch verdict, etag := s.judge(r.Header, sent); verdict {
 	case failed:

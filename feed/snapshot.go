@@ -21,6 +21,7 @@ var (
 	varyCoding   = []string{"Accept-Encoding"}
 	varyBrowser  = []string{"Accept-Encoding, Sec-Fetch-Dest"}
 	cacheBrowser = []string{"private, max-age=" + strconv.Itoa(int(maxAge.Seconds()))}
+	browserRules = []string{"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
 	browserType  = []string{"application/xml; charset=utf-8"}
 	varyDelta    = []string{"A-IM, If-None-Match, Accept-Encoding"}
 	manipulation = []string{"feed"}

@@ -111,6 +111,9 @@ func (h *hostile) open(t *testing.T) {
 			judgeElements(t, path, seen.Documents[0].Elements)
 			h.quiet(t, seen)
 		}
+		for _, path := range h.feeds.paths {
+			h.quiet(t, look(ctx, t, h.base+path, 0)) // to a browser they are XML
+		}
 	})
 	bare, raw := documents{}, documents{}
 	for i, b := range h.bodies {

@@ -23,6 +23,8 @@ import (
 	"github.com/mmcdole/gofeed"
 	"github.com/rogpeppe/go-internal/txtar"
 	xhtml "golang.org/x/net/html"
+
+	"zonewire"
 )
 
 // Nothing that a hostile publisher writes runs in our pages, feeds or mails. What is in testdata/hostile comes in as NDJSON,
@@ -271,7 +273,7 @@ func (h *hostile) crawl(t *testing.T) {
 		for _, e := range parsed(t, body) {
 			for _, a := range e.Attr {
 				next := strings.TrimPrefix(a[1], h.base)
-				if e.Tag == "a" && a[0] == "href" && strings.HasPrefix(next, "/") && !strings.HasPrefix(next, "//") && !strings.Contains(next, "lang=") && !strings.Contains(next, "feed.") {
+				if e.Tag == "a" && a[0] == "href" && strings.HasPrefix(next, "/") && !strings.HasPrefix(next, "//") && !strings.Contains(next, "lang=") && !strings.Contains(next, "feed.") && !strings.HasSuffix(next, ".opml") {
 					queue = append(queue, next)
 				}
 			}
@@ -322,6 +324,13 @@ func (h *hostile) readFeeds(t *testing.T) {
 				}
 			}
 		}
+	}
+	for _, path := range []string{"/zones.opml", "/feed.atom?q=a", "/zones/hostile/archive/" + zonewire.MonthOf(time.Now()).String() + ".atom"} {
+		body, res := get(t, h.base+path)
+		if res.StatusCode != http.StatusOK || res.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %s, %v", path, res.Status, res.Header)
+		}
+		h.feeds.add(path, body)
 	}
 }
 
