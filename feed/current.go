@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -223,6 +224,34 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 		next.until = now.Add(recordAgain)
 	}
 	return next, done.fresh, nil
+}
+
+var errNoneStored = errors.New("no version of this state is stored")
+
+// recall gives what the store knows of a feed without its documents, as [served.slimmed] leaves it. It fails as errNoneStored
+// if the feed has changed since.
+func (s *Server) recall(ctx context.Context, zone int64) (*served, error) {
+	now := time.Now()
+	in, err := s.read(ctx, zone, now)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range Formats() {
+		names = append(names, zonewire.FeedName(zone, string(f)))
+	}
+	stored, err := s.src.FeedVersions(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("read feed %s: %w", names[0], err)
+	}
+	rest := &served{slim: true, zone: in.zone, until: in.until}
+	for place, v := range stored {
+		if v.State != in.state || v.Hash == "" {
+			return nil, errNoneStored
+		}
+		rest.snaps[place] = newValidators(v.Hash, contentTypes[place]).dated(v.Modified, now)
+	}
+	return rest, nil
 }
 
 // renderFeed renders a feed. Of the articles it reads only those that the documents before do not hold.

@@ -133,12 +133,29 @@ func (s *Server) find(ctx context.Context, t target, query string, h http.Header
 		}
 	}
 	place, _ := t.format.place()
-	if rest := s.cellOf(key{zone: zone}).remnant(); rest != nil && s.says(rest, zone) && rest.unchanged(place, h) {
+	if rest := s.rest(ctx, zone, h); rest != nil && s.says(rest, zone) && rest.unchanged(place, h) {
 		return rest, zone, nil
 	}
 	x, err = s.feed(ctx, zone, place)
 	return x, zone, err
 }
+
+// rest gives the validators of a feed that is not in memory, for a request that may need no more; nil if there are none.
+func (s *Server) rest(ctx context.Context, zone int64, h http.Header) *served {
+	k := key{zone: zone}
+	c := s.cellOf(k)
+	if c != nil && c.set.Load() != nil || zone == 0 || h["If-None-Match"] == nil && h["If-Modified-Since"] == nil {
+		return c.remnant()
+	}
+	x, err := s.load(ctx, k, (*served).any, func(ctx context.Context, _ *served) (*served, error) { return s.recall(ctx, zone) })
+	if err != nil || !x.slim {
+		return nil // whoever loads all of it says what is wrong, if anything
+	}
+	return x
+}
+
+// any is ready whatever it holds.
+func (x *served) any() bool { return true }
 
 // unchanged reports whether a request in one format asks for no more than whether anything has changed, and nothing has.
 func (x *served) unchanged(place int, h http.Header) bool {

@@ -128,6 +128,41 @@ func TestReaderOfVeryManyFeedsCostsNothing(t *testing.T) {
 	})
 }
 
+// After a restart a reader that has the feed is told so from the validators alone: no document is unpacked for it.
+func TestAfterARestartValidatorsAreEnough(t *testing.T) {
+	src := country(2, 2)
+	const path = "/zones/zone-1/feed.rss"
+	had := request(feed.NewServer(src, site, feed.Options{}), "GET", path, "Accept-Encoding", "gzip").Header
+	for _, c := range []struct {
+		name   string
+		change bool
+		want   int
+		whole  int // feeds in memory afterwards
+		header []string
+	}{
+		{"the version by its tag", false, 304, 0, []string{"If-None-Match", had.Get("ETag")}},
+		{"the version by its tag, beside an old date", false, 304, 0, []string{"If-None-Match", had.Get("ETag"), "If-Modified-Since", "Mon, 01 Jan 2024 00:00:00 GMT"}},
+		{"the version by its date", false, 304, 0, []string{"If-Modified-Since", had.Get("Last-Modified")}},
+		{"another version", false, 200, 1, []string{"If-None-Match", `"another"`}},
+		{"no version", false, 200, 1, nil},
+		{"the version before the last", true, 200, 1, []string{"If-None-Match", had.Get("ETag")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.change {
+				src.file(zonewire.Article{ID: 90_000, ZoneID: 1, Title: "快讯"}, time.Now())
+			}
+			s := feed.NewServer(src, site, feed.Options{})
+			r := request(s, "GET", path, append(c.header, "Accept-Encoding", "gzip")...)
+			if r.StatusCode != c.want || s.Stats().Cached != c.whole {
+				t.Errorf("got %d and %d feeds in memory, want %d and %d", r.StatusCode, s.Stats().Cached, c.want, c.whole)
+			}
+			if c.want == 304 && r.Header.Get("ETag") != had.Get("ETag") {
+				t.Errorf("ETag %s, want %s", r.Header.Get("ETag"), had.Get("ETag"))
+			}
+		})
+	}
+}
+
 // A format is packed when it is first asked for: the others of the same feed are at hand.
 func TestSecondFormatAsksNobody(t *testing.T) {
 	src := country(2, 2)

@@ -73,8 +73,7 @@ func hashOf(body []byte) string {
 
 // newSnapshot packs a document in every coding. packed is what gzip makes of it, if that is known.
 func newSnapshot(c *coder, hash string, body, packed []byte, contentType []string) (*snapshot, error) {
-	s := &snapshot{hash: hash, status: http.StatusOK, contentType: contentType, cacheControl: cacheControl, vary: varyCoding}
-	s.shown = contentType[0] == RSS.ContentType() || contentType[0] == Atom.ContentType()
+	s := newValidators(hash, contentType)
 	for i := range s.forms {
 		b := body
 		if i == gzipForm && packed != nil {
@@ -85,14 +84,24 @@ func newSnapshot(c *coder, hash string, body, packed []byte, contentType []strin
 				return nil, err
 			}
 		}
-		f := form{etag: `"` + hash + codingOf[i].mark + `"`, body: b, length: []string{strconv.Itoa(len(b))}}
+		s.forms[i].body, s.forms[i].length = b, []string{strconv.Itoa(len(b))}
+	}
+	return s, nil
+}
+
+// newValidators is a snapshot without its bytes.
+func newValidators(hash string, contentType []string) *snapshot {
+	s := &snapshot{hash: hash, status: http.StatusOK, contentType: contentType, cacheControl: cacheControl, vary: varyCoding}
+	s.shown = contentType[0] == RSS.ContentType() || contentType[0] == Atom.ContentType()
+	for i := range s.forms {
+		f := &s.forms[i]
+		f.etag = `"` + hash + codingOf[i].mark + `"`
 		f.etagHeader = []string{f.etag}
 		if i != plainForm {
 			f.encoding = []string{codingOf[i].name}
 		}
-		s.forms[i] = f
 	}
-	return s, nil
+	return s
 }
 
 // dated gives it the moment since when it has been served.

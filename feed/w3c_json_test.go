@@ -122,7 +122,7 @@ func (j jsonPart) people() {
 }
 
 var (
-	someTag      = regexp.MustCompile(`(?i)</?(?:b|i|p|a|br|div|span|img|em|strong)\b[^<>]*>|&(?:amp|lt|gt|nbsp|#\d+);`)
+	someTag      = regexp.MustCompile(`(?i)</?(?:b|i|p|a|br|div|span|img|em|strong)(?:[\s/][^<>]*)?>|&(?:amp|lt|gt|nbsp|#\d+);`)
 	languageForm = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 )
 
