@@ -194,6 +194,7 @@ func tellDemo(ctx context.Context, a *app, db *session) error {
 		lines = append(lines, [2]string{label, base + feed.Path(latest[0].Zone, f)})
 		label = ""
 	}
+	lines = append(lines, [2]string{"All feeds", base + feed.ListPath})
 	lines = append(lines, [2]string{"The list", base + "/lists/" + demoList})
 	for _, d := range digests {
 		if d.Items > 0 {
