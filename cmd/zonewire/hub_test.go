@@ -146,8 +146,10 @@ func TestASubscriberOfTheHubIsTold(t *testing.T) {
 	if got := ask("subscribe", topic); got != http.StatusAccepted {
 		t.Fatalf("subscribe: %d, want 202", got)
 	}
-	s.eventually("the hub to ask again", func() bool { return asked() > before })
-	time.Sleep(300 * time.Millisecond) // for what it was answered to be stored
+	s.eventually("the hub to take the callback's word", func() bool {
+		body, _ := get(t, base+"/metrics")
+		return containsLine(body, `zonewire_hub_requests_total{outcome="confirmed"} 1`)
+	})
 
 	news(2, "综合保税区封关运作")
 	s.eventually("the new article", func() bool { _, ok := reader.told("综合保税区封关运作"); return ok })
