@@ -181,6 +181,16 @@ func (c *cache) peek(k key) *cell {
 	return c.cells[k]
 }
 
+// whole is [cache.peek] for whoever brings a feed to the present: what stayed of one is no longer true then, and goes.
+func (c *cache) whole(k key) *cell {
+	found := c.peek(k)
+	if found.remnant() == nil {
+		return found
+	}
+	c.drop(k, found)
+	return nil
+}
+
 // drop forgets a cell.
 func (c *cache) drop(k key, cl *cell) {
 	c.mu.Lock()

@@ -204,9 +204,8 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 	if in.doc.Zone != nil {
 		slug = in.doc.Zone.Slug
 	}
-	m := making{state: in.state, of: in.of, gone: in.untold[:], hold: hold}
+	m := making{names: feedNames(zone), state: in.state, of: in.of, gone: in.untold[:], hold: hold}
 	for _, f := range Formats() {
-		m.names = append(m.names, zonewire.FeedName(zone, string(f)))
 		m.topics = append(m.topics, s.site.BaseURL+Path(slug, f))
 	}
 	m.render = func(ctx context.Context) ([]rendered, error) { return s.renderFeed(ctx, in, old) }
@@ -226,6 +225,15 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 	return next, done.fresh, nil
 }
 
+// feedNames names a feed in every format, by place.
+func feedNames(zone int64) []string {
+	var names []string
+	for _, f := range Formats() {
+		names = append(names, zonewire.FeedName(zone, string(f)))
+	}
+	return names
+}
+
 var errNoneStored = errors.New("no version of this state is stored")
 
 // recall gives what the store knows of a feed without its documents, as [served.slimmed] leaves it. It fails as errNoneStored
@@ -236,10 +244,7 @@ func (s *Server) recall(ctx context.Context, zone int64) (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, f := range Formats() {
-		names = append(names, zonewire.FeedName(zone, string(f)))
-	}
+	names := feedNames(zone)
 	stored, err := s.src.FeedVersions(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("read feed %s: %w", names[0], err)

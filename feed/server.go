@@ -265,10 +265,7 @@ func (s *Server) refresh(ctx context.Context, zone int64) (until time.Time, err 
 	k := key{zone: zone}
 	c := s.all
 	if zone != 0 {
-		if c = s.cache.peek(k); c.remnant() != nil {
-			s.cache.drop(k, c)
-			c = nil
-		}
+		c = s.cache.whole(k)
 	}
 	if c == nil {
 		next, fresh, err := s.current(ctx, zone, nil, true)

@@ -188,13 +188,8 @@ func (w *watch) work(ctx context.Context, now time.Time) error {
 	}
 	var tasks []task
 	for zone, since := range w.pending {
-		k := key{zone: zone}
-		c := s.cache.peek(k)
-		if c.remnant() != nil { // what stayed of it is no longer true
-			s.cache.drop(k, c)
-			c = nil
-		}
-		kept := isTold[zone] || len(s.hubs) > 0 || c != nil
+		inMemory := s.cache.whole(key{zone: zone}) != nil
+		kept := isTold[zone] || len(s.hubs) > 0 || inMemory
 		if !kept || zone != 0 && w.table.byID[zone].open() != nil {
 			w.done(zone, time.Time{})
 			continue

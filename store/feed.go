@@ -168,12 +168,16 @@ func feedVersion(ctx context.Context, q querier, feed string) (zonewire.FeedVers
 		return v, err
 	}
 	v.Modified = fromMs(modified)
-	v.Bases, err = collect(ctx, q, qFeedBases, []any{feed, int64(zonewire.MaxFeedBases)}, func(rows *sql.Rows) (zonewire.FeedBase, error) {
+	v.Bases, err = feedBases(ctx, q, feed)
+	return v, err
+}
+
+func feedBases(ctx context.Context, q querier, feed string) ([]zonewire.FeedBase, error) {
+	return collect(ctx, q, qFeedBases, []any{feed, int64(zonewire.MaxFeedBases)}, func(rows *sql.Rows) (zonewire.FeedBase, error) {
 		var b zonewire.FeedBase
 		err := rows.Scan(&b.Hash, &b.Change, &b.Channel)
 		return b, err
 	})
-	return v, err
 }
 
 // PutFeedVersions records what feeds serve from now on and gives what stands, in the same order. The moment is in whole
@@ -236,7 +240,8 @@ func putFeedVersion(ctx context.Context, q querier, p zonewire.FeedPut, now time
 			return old, err
 		}
 	}
-	return feedVersion(ctx, q, v.Feed)
+	v.Bases, err = feedBases(ctx, q, v.Feed)
+	return v, err
 }
 
 // blob is never NULL.
