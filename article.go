@@ -45,7 +45,11 @@ type Article struct {
 
 	Published time.Time // in the offset the publisher gave, +08:00 if none
 	Precision Precision
-	Suspect   bool // the date given was none, ancient or in the future: Published is the time received
+	// Deadline is when what the article announces closes, such as a call for tenders; zero if it names no such moment. With
+	// DeadlineDay only the day is known, whose first moment it is.
+	Deadline    time.Time
+	DeadlineDay bool
+	Suspect     bool // the date given was none, ancient or in the future: Published is the time received
 
 	Received  time.Time
 	Updated   time.Time // last significant edit; Received if there was none
@@ -57,6 +61,14 @@ type Article struct {
 	Charset string            // what the bytes were decoded from
 	// Replaced counts the characters that could not be decoded.
 	Replaced int
+}
+
+// Closes is the moment after which it is too late, zero if the article names none.
+func (a Article) Closes() time.Time {
+	if a.DeadlineDay {
+		return a.Deadline.AddDate(0, 0, 1)
+	}
+	return a.Deadline
 }
 
 // Attachment is a file that an article links to. Length is in bytes, 0 if unknown.
@@ -125,7 +137,7 @@ type ArticleQuery struct {
 	Province  string // of the zone
 	City      string
 	Category  string
-	Text      string // contained in title or summary
+	Text      string // words, each contained in title or summary
 	Since     time.Time
 	Before    int64 // only changes before this one, for paging; 0 = from the newest
 	Limit     int

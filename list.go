@@ -11,8 +11,9 @@ type List struct {
 	ID       int64
 	Slug     string
 	Title    string
-	Schedule string // five cron fields, or @daily and its like
+	Schedule string // five cron fields, or @daily and its like, or [Instant]
 	Timezone string // IANA name
+	Workdays string // "cn": slots on days off merge into the next; empty: every day is the same
 
 	// The scope: exactly one of All, Province, City and Zones.
 	All      bool
@@ -47,6 +48,24 @@ const (
 	DefaultTimezone = "Asia/Shanghai"
 )
 
+// Instant is the schedule of a list that mails each match of its keyword at once, in at most InstantPerHour mails an hour;
+// the rest comes with the first mail of the next hour.
+const (
+	Instant        = "@instant"
+	InstantPerHour = 4
+)
+
+// IsInstant reports whether the list has no slots of its own: it is due when a match has come.
+func (l List) IsInstant() bool { return l.Schedule == Instant }
+
+// AfterInstant is the earliest slot after an instant list's digest, sent being how many it has had in that hour with it.
+func AfterInstant(slot time.Time, sent int) time.Time {
+	if sent >= InstantPerHour {
+		return slot.Truncate(time.Hour).Add(time.Hour)
+	}
+	return slot.Add(time.Minute)
+}
+
 // Validate reports the first field that cannot be stored, as an [ErrInvalid]. The schedule and the time zone are
 // checked by package digest, which knows them.
 func (l List) Validate() error {
@@ -70,6 +89,12 @@ func (l List) Validate() error {
 	}
 	if l.MaxItems < 1 || l.MaxItems > 500 {
 		return Invalidf("list %s: max items %d is not between 1 and 500", l.Slug, l.MaxItems)
+	}
+	if l.IsInstant() && l.Keyword == "" {
+		return Invalidf("list %s: the schedule %s needs a keyword: it mails what matches", l.Slug, Instant)
+	}
+	if !oneOf(l.Workdays, "", "cn") {
+		return Invalidf("list %s: workdays %q is not cn", l.Slug, l.Workdays)
 	}
 	if l.MaxAge < 0 || l.CatchUp < 0 || l.Hold < 0 {
 		return Invalidf("list %s: a duration is negative", l.Slug)

@@ -27,11 +27,14 @@ type PlanRequest struct {
 	Articles  []Article // of the window and not yet in the list, by sequence
 	Zones     map[int64]Zone
 	Audiences []Audience // of the active subscriptions
+	Notes     []Note     // of articles that the list has mailed, not told yet; in [Planning.Recompose] those told
+	Silent    []Silence  // sources of the list's zones that could not be reached
 }
 
 // Plan is what a slot of a list becomes.
 type Plan struct {
 	Items []int64 // ids of the frozen articles, newest first
+	Notes []Note  // those told
 	// Variants holds one mail for each audience with something to read, and always one for all zones in the list's
 	// locale, with Web set. No two are for the same audience.
 	Variants []Variant

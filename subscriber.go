@@ -47,6 +47,7 @@ type Subscription struct {
 	Confirmed   time.Time
 	Consent     string    // which text they agreed to, from where
 	PausedUntil time.Time // zero: until resumed
+	SwitchTo    string    // slug of the list to which it moves after the next digest; empty: it stays
 	Created     time.Time
 	Ended       time.Time
 }
@@ -63,8 +64,8 @@ type NewSubscription struct {
 	// Force brings back someone who left, bounced or complained, or whose address is suppressed: it says why that is
 	// right, and is kept in the audit. Only with Confirmed.
 	Force string
-	// Notice composes the confirmation mail of a pending subscription, which is sent by the outbox. nil sends none.
-	Notice func(Subscription, List) (Mail, error)
+	// Letters composes the mail that asks to confirm a place that is not Confirmed, which the outbox sends. nil asks nobody.
+	Letters Letters
 }
 
 // SubscribeResult is what asking for a place on a list did.

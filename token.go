@@ -19,7 +19,10 @@ type Purpose string
 // The purposes.
 const (
 	PurposeUnsubscribe Purpose = "unsubscribe" // id = subscription
-	PurposeConfirm     Purpose = "confirm"     // id = subscription
+	PurposeConfirm     Purpose = "confirm"     // id = ticket: take the place that was asked for
+	PurposeUndo        Purpose = "undo"        // id = ticket: take back having left
+	PurposePreferences Purpose = "preferences" // id = ticket: power over the account
+	PurposeAddress     Purpose = "address"     // id = ticket: agree to a change of address
 	PurposePrivate     Purpose = "private"     // id = list: read its page, digests and archive
 	PurposeWebSub      Purpose = "websub"      // id = source: a hub may call back about it
 )
