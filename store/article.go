@@ -19,7 +19,14 @@ const articleColumns = `
 			a.external_id, a.url, a.url_canon, a.title_key, a.content_hash, a.title, a.summary, a.source, a.author,
 			a.category, a.language, a.image, a.published_ms, a.published_offset, a.date_precision, a.date_suspect,
 			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset,
-			COALESCE(a.source_id, 0), a.replaced, a.sketch`
+			COALESCE(a.source_id, 0), a.replaced, a.sketch, a.deadline_ms, a.deadline_day`
+
+// Whether an article's title or summary holds a word.
+const (
+	textHolds5  = `LOWER(a.title) LIKE CAST(?5 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?5 AS TEXT) ESCAPE '\'`
+	textHolds11 = `LOWER(a.title) LIKE CAST(?11 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?11 AS TEXT) ESCAPE '\'`
+	textHolds12 = `LOWER(a.title) LIKE CAST(?12 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?12 AS TEXT) ESCAPE '\'`
+)
 
 // The filters that every article query shares; an empty value filters nothing. A parameter that meets no column is
 // cast, since not every engine guesses its type.
@@ -27,7 +34,9 @@ const articleFilters = `
 			AND (CAST(?2 AS TEXT) = '' OR z.province = ?2)
 			AND (CAST(?3 AS TEXT) = '' OR z.city = ?3)
 			AND (CAST(?4 AS TEXT) = '' OR a.category = ?4)
-			AND (CAST(?5 AS TEXT) = '' OR LOWER(a.title) LIKE CAST(?5 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?5 AS TEXT) ESCAPE '\')
+			AND (CAST(?5 AS TEXT) = '' OR ` + textHolds5 + `)
+			AND (CAST(?11 AS TEXT) = '' OR ` + textHolds11 + `)
+			AND (CAST(?12 AS TEXT) = '' OR ` + textHolds12 + `)
 			AND a.received_ms >= ?6
 			AND a.change < ?7
 			AND (CAST(?8 AS BIGINT) = 1 OR a.zone_id IS NOT NULL)
@@ -83,9 +92,9 @@ var (
 		INSERT INTO article (seq, change, zone_id, zone_raw, province, city, external_id, url, url_canon, title_key,
 			content_hash, title, summary, content_html, source, author, category, language, image, published_ms,
 			published_offset, date_precision, date_suspect, received_ms, updated_ms, withdrawn_ms, withdrawn_reason,
-			dup_of, layers, charset, source_id, replaced, sketch, story_a, story_b, month)
+			dup_of, layers, charset, source_id, replaced, sketch, story_a, story_b, month, deadline_ms, deadline_day)
 		VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-			?23, ?23, 0, '', ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)
+			?23, ?23, 0, '', ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)
 		RETURNING id`)
 	qArticleUpdate = sqlText(`
 		UPDATE article
@@ -93,7 +102,8 @@ var (
 			content_hash = ?10, title = ?11, summary = ?12, content_html = ?13, source = ?14, author = ?15, category = ?16,
 			language = ?17, image = ?18, published_ms = ?19, published_offset = ?20, date_precision = ?21,
 			date_suspect = ?22, updated_ms = ?23, layers = ?24, charset = ?25, external_id = ?26, title_key = ?27,
-			source_id = ?28, replaced = ?29, sketch = ?30, story_a = ?31, story_b = ?32, month = CASE WHEN ?33 = 0 THEN month ELSE ?33 END
+			source_id = ?28, replaced = ?29, sketch = ?30, story_a = ?31, story_b = ?32, month = CASE WHEN ?33 = 0 THEN month ELSE ?33 END,
+			deadline_ms = ?34, deadline_day = ?35
 		WHERE id = ?1`)
 	qRevisionAdd = sqlText(`
 		INSERT INTO article_revision (article_id, replaced_ms, title, summary, content_html)
@@ -105,14 +115,14 @@ var (
 
 func scanArticle(rows interface{ Scan(...any) error }) (zonewire.Article, error) {
 	var a zonewire.Article
-	var published, offset, suspect, received, updated, withdrawn int64
+	var published, offset, suspect, received, updated, withdrawn, deadline, deadlineDay int64
 	var precision, layers string
 	var sketch []byte
 	err := rows.Scan(&a.ID, &a.Seq, &a.Change, &a.ZoneID, &a.Zone, &a.ZoneRaw, &a.Province, &a.City,
 		&a.ExternalID, &a.URL, &a.URLCanon, &a.TitleKey, &a.ContentHash, &a.Title, &a.Summary, &a.Source, &a.Author,
 		&a.Category, &a.Language, &a.Image, &published, &offset, &precision, &suspect,
 		&received, &updated, &withdrawn, &a.Reason, &a.DupOf, &layers, &a.Charset,
-		&a.SourceID, &a.Replaced, &sketch, &a.ContentHTML)
+		&a.SourceID, &a.Replaced, &sketch, &deadline, &deadlineDay, &a.ContentHTML)
 	if err != nil {
 		return a, err
 	}
@@ -120,6 +130,9 @@ func scanArticle(rows interface{ Scan(...any) error }) (zonewire.Article, error)
 	a.Published = fromMs(published).In(offsetZone(int(offset)))
 	a.Precision, a.Suspect = zonewire.Precision(precision), suspect == 1
 	a.Received, a.Updated, a.Withdrawn = fromMs(received), fromMs(updated), fromMs(withdrawn)
+	if deadline != 0 {
+		a.Deadline, a.DeadlineDay = fromMs(deadline).In(zonewire.Shanghai), deadlineDay == 1
+	}
 	if layers != "" {
 		if err := json.Unmarshal([]byte(layers), &a.Layers); err != nil {
 			return a, fmt.Errorf("article %d: layers: %w", a.ID, err)
@@ -273,7 +286,8 @@ func insertArticle(ctx context.Context, q querier, seq *sequence, act zonewire.A
 	err = q.row(ctx, qArticleInsert, []any{a.Change, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.ExternalID,
 		a.URL, a.URLCanon, a.TitleKey, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category,
 		a.Language, a.Image, toMs(a.Published), offset / 60, string(a.Precision), toFlag(a.Suspect), toMs(a.Received),
-		nullID(dup), layers, a.Charset, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB, month}, &a.ID)
+		nullID(dup), layers, a.Charset, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB, month,
+		toMs(a.Deadline), toFlag(a.DeadlineDay)}, &a.ID)
 	if err != nil {
 		return zonewire.Stored{}, err
 	}
@@ -345,8 +359,9 @@ func articleArgs(aq zonewire.ArticleQuery) []any {
 	if aq.Before == 0 {
 		aq.Before = 1<<63 - 1
 	}
-	return []any{aq.ZoneID, aq.Province, aq.City, aq.Category, likePattern(aq.Text), toMs(aq.Since), aq.Before,
-		toFlag(aq.Unfiled), toFlag(aq.Withdrawn), int64(aq.Limit)}
+	words := wordPatterns(aq.Text)
+	return []any{aq.ZoneID, aq.Province, aq.City, aq.Category, words[0], toMs(aq.Since), aq.Before,
+		toFlag(aq.Unfiled), toFlag(aq.Withdrawn), int64(aq.Limit), words[1], words[2]}
 }
 
 // ArticlesByID gives the articles in the order asked, leaving out ids that are unknown.
@@ -368,6 +383,18 @@ func articlesByID(ctx context.Context, q querier, ids []int64) ([]zonewire.Artic
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// wordPatterns finds each word of the text anywhere; words past the third stand together with it.
+func wordPatterns(text string) (patterns [3]string) {
+	for i, word := range strings.Fields(text) {
+		if i < len(patterns) {
+			patterns[i] = likePattern(word)
+		} else {
+			patterns[2] += strings.TrimPrefix(likePattern(word), "%")
+		}
+	}
+	return patterns
 }
 
 // likePattern finds the text anywhere, in lower case; empty text gives an empty pattern.

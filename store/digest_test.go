@@ -359,8 +359,8 @@ func TestAPendingPersonConfirmsOnce(t *testing.T) {
 		addList(t, db, zonewire.List{Slug: "l", All: true})
 		sub, _, err := db.Subscribe(t.Context(), at(0), zonewire.NewSubscription{
 			Address: zonewire.Address{Given: "one@example.com", Key: "one@example.com"}, List: "l",
-			Notice: func(s zonewire.Subscription, l zonewire.List) (zonewire.Mail, error) {
-				return zonewire.Mail{Subject: fmt.Sprint(s.ID, l.Slug)}, nil
+			Letters: func(_ zonewire.Letter, ticket zonewire.Ticket, l zonewire.List, _ string) (zonewire.Mail, error) {
+				return zonewire.Mail{Subject: fmt.Sprint(ticket.Subscription, l.Slug)}, nil
 			},
 		})
 		check(t, err)

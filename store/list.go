@@ -13,7 +13,7 @@ import (
 
 const listColumns = `id, slug, title, schedule, timezone, all_zones, province, city, category, keyword, max_items,
 			max_age_ms, locale, catch_up_ms, mail_from, reply_to, private, hold_ms, paused, removed_ms, watermark,
-			next_slot_ms, created_ms`
+			next_slot_ms, created_ms, workdays`
 
 var (
 	qLists    = sqlText(`SELECT ` + listColumns + ` FROM list WHERE removed_ms = 0 ORDER BY slug`)
@@ -23,6 +23,7 @@ var (
 		SELECT ` + listColumns + `
 		FROM list
 		WHERE removed_ms = 0 AND paused = 0 AND next_slot_ms > 0 AND next_slot_ms <= ?1
+			AND (schedule <> '@instant' OR watermark < (SELECT n FROM counter WHERE name = 'item'))
 		ORDER BY next_slot_ms, id`)
 	qListZones = sqlText(`
 		SELECT l.zone_id, z.slug
@@ -33,14 +34,14 @@ var (
 	qListInsert = sqlText(`
 		INSERT INTO list (slug, title, schedule, timezone, all_zones, province, city, category, keyword, max_items,
 			max_age_ms, locale, catch_up_ms, mail_from, reply_to, private, hold_ms, paused, removed_ms, watermark,
-			next_slot_ms, created_ms)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 0, ?19, ?20, ?21)
+			next_slot_ms, created_ms, workdays)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 0, ?19, ?20, ?21, ?22)
 		RETURNING id`)
 	qListUpdate = sqlText(`
 		UPDATE list
 		SET title = ?2, schedule = ?3, timezone = ?4, all_zones = ?5, province = ?6, city = ?7, category = ?8,
 			keyword = ?9, max_items = ?10, max_age_ms = ?11, locale = ?12, catch_up_ms = ?13, mail_from = ?14,
-			reply_to = ?15, private = ?16, hold_ms = ?17, paused = ?18, next_slot_ms = ?19
+			reply_to = ?15, private = ?16, hold_ms = ?17, paused = ?18, next_slot_ms = ?19, workdays = ?20
 		WHERE id = ?1`)
 	qListRemove     = sqlText(`UPDATE list SET removed_ms = ?2, next_slot_ms = 0 WHERE id = ?1`)
 	qListZoneAdd    = sqlText(`INSERT INTO list_zone (list_id, zone_id) VALUES (?1, ?2)`)
@@ -63,7 +64,7 @@ func scanList(rows interface{ Scan(...any) error }) (zonewire.List, error) {
 	var all, maxAge, catchUp, private, hold, paused, removed, next, created int64
 	err := rows.Scan(&l.ID, &l.Slug, &l.Title, &l.Schedule, &l.Timezone, &all, &l.Province, &l.City, &l.Category,
 		&l.Keyword, &l.MaxItems, &maxAge, &l.Locale, &catchUp, &l.From, &l.ReplyTo, &private, &hold, &paused, &removed,
-		&l.Watermark, &next, &created)
+		&l.Watermark, &next, &created, &l.Workdays)
 	l.All, l.Private, l.Paused = all == 1, private == 1, paused == 1
 	l.MaxAge, l.CatchUp, l.Hold = fromDuration(maxAge), fromDuration(catchUp), fromDuration(hold)
 	l.Removed, l.NextSlot, l.Created = fromMs(removed), fromMs(next), fromMs(created)
@@ -162,7 +163,7 @@ func (db *DB) AddList(ctx context.Context, act zonewire.Act, l zonewire.List, si
 		err := q.row(ctx, qListInsert, []any{l.Slug, l.Title, l.Schedule, l.Timezone, toFlag(l.All), l.Province, l.City,
 			l.Category, l.Keyword, int64(l.MaxItems), l.MaxAge.Milliseconds(), l.Locale, l.CatchUp.Milliseconds(), l.From,
 			l.ReplyTo, toFlag(l.Private), l.Hold.Milliseconds(), toFlag(l.Paused), added.Watermark, toMs(l.NextSlot),
-			toMs(act.At)}, &added.ID)
+			toMs(act.At), l.Workdays}, &added.ID)
 		if err != nil {
 			return err
 		}
@@ -229,7 +230,7 @@ func (db *DB) EditList(ctx context.Context, act zonewire.Act, slug string, chang
 		}
 		_, err = q.exec(ctx, qListUpdate, l.ID, l.Title, l.Schedule, l.Timezone, toFlag(l.All), l.Province, l.City,
 			l.Category, l.Keyword, int64(l.MaxItems), l.MaxAge.Milliseconds(), l.Locale, l.CatchUp.Milliseconds(), l.From,
-			l.ReplyTo, toFlag(l.Private), l.Hold.Milliseconds(), toFlag(l.Paused), toMs(l.NextSlot))
+			l.ReplyTo, toFlag(l.Private), l.Hold.Milliseconds(), toFlag(l.Paused), toMs(l.NextSlot), l.Workdays)
 		if err != nil {
 			return err
 		}

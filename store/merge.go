@@ -76,7 +76,7 @@ func mergeArticle(ctx context.Context, q querier, seq *sequence, act zonewire.Ac
 // takeText takes over what a reader sees, and how it was read.
 func takeText(to *zonewire.Article, a zonewire.Article) {
 	to.Title, to.Summary, to.ContentHTML, to.ContentHash, to.Sketch = a.Title, a.Summary, a.ContentHTML, a.ContentHash, a.Sketch
-	to.Attachments = a.Attachments
+	to.Attachments, to.Deadline, to.DeadlineDay = a.Attachments, a.Deadline, a.DeadlineDay
 	to.Source, to.Author, to.Category, to.Image = a.Source, a.Author, a.Category, a.Image
 	to.Layers, to.Charset, to.Replaced = a.Layers, a.Charset, a.Replaced
 	if a.Language != "" {
@@ -88,7 +88,7 @@ func takeText(to *zonewire.Article, a zonewire.Article) {
 func same(old, merged zonewire.Article) bool {
 	return old.ContentHash == merged.ContentHash && old.Summary == merged.Summary && old.Source == merged.Source &&
 		old.Author == merged.Author && old.Category == merged.Category && old.Image == merged.Image &&
-		old.URL == merged.URL && old.ExternalID == merged.ExternalID && old.Language == merged.Language &&
+		old.URL == merged.URL && old.Deadline.Equal(merged.Deadline) && old.DeadlineDay == merged.DeadlineDay && old.ExternalID == merged.ExternalID && old.Language == merged.Language &&
 		old.Published.Equal(merged.Published) && old.ZoneID == merged.ZoneID && old.SourceID == merged.SourceID
 }
 
@@ -123,7 +123,8 @@ func updateArticle(ctx context.Context, q querier, seq *sequence, act zonewire.A
 	_, err = q.exec(ctx, qArticleUpdate, a.ID, a.Change, a.Seq, nullID(a.ZoneID), a.ZoneRaw, a.Province, a.City, a.URL,
 		a.URLCanon, a.ContentHash, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author, a.Category, a.Language, a.Image,
 		toMs(a.Published), offset/60, string(a.Precision), toFlag(a.Suspect), toMs(a.Updated), layers, a.Charset,
-		a.ExternalID, a.TitleKey, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB, month)
+		a.ExternalID, a.TitleKey, nullID(a.SourceID), int64(a.Replaced), a.Sketch.Bytes(), keyA, keyB, month,
+		toMs(a.Deadline), toFlag(a.DeadlineDay))
 	return a.Change, err
 }
 

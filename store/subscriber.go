@@ -197,7 +197,7 @@ func welcome(ctx context.Context, q querier, person int64) error {
 	return err
 }
 
-// settleSubscription writes a new or pending place, and the notice that asks for confirmation.
+// settleSubscription writes a new or pending place, and the letter that asks for confirmation.
 func settleSubscription(ctx context.Context, q querier, act zonewire.Act, n zonewire.NewSubscription, list zonewire.List, person int64, zones []int64, sub *zonewire.Subscription) error {
 	state, confirmed := zonewire.SubPending, time.Time{}
 	if n.Confirmed {
@@ -216,12 +216,10 @@ func settleSubscription(ctx context.Context, q querier, act zonewire.Act, n zone
 	if *sub, err = subscriptionWhere(ctx, q, qSubscription, sub.ID); err != nil {
 		return err
 	}
-	if state == zonewire.SubPending && n.Notice != nil {
-		mail, err := n.Notice(*sub, list)
-		if err != nil {
-			return err
-		}
-		if _, err := addNotice(ctx, q, act, "confirm", person, n.Address.Given, mail); err != nil {
+	if state == zonewire.SubPending && n.Letters != nil {
+		t := zonewire.Ticket{Purpose: zonewire.PurposeConfirm, Subscriber: person, Subscription: sub.ID, Expires: act.At.Add(zonewire.ConfirmFor),
+			Wish: zonewire.Wish{Locale: n.Locale, Zones: zones, Consent: n.Consent}}
+		if err := sendLetter(ctx, q, act, n.Letters, zonewire.LetterConfirm, &t, list, n.Address.Given, n.Locale); err != nil {
 			return err
 		}
 	}
