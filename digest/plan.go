@@ -27,7 +27,8 @@ type Planner struct {
 	From          string // of lists that have none of their own
 	ReplyTo       string // likewise
 	PostalAddress string
-	BaseURL       string // no trailing slash
+	BaseURL       string    // no trailing slash
+	Calendar      *Calendar // of lists that keep working days
 
 	Operator       string // the address that previews of held digests go to; empty: nobody's
 	OperatorLocale string
@@ -38,7 +39,7 @@ var _ zonewire.Planning = (*Planner)(nil)
 // Slots gives the list's latest due slot, into which missed ones merge, and the one that follows. It fails with
 // [zonewire.ErrInvalid] when the schedule or the time zone cannot be read.
 func (p *Planner) Slots(l zonewire.List, now time.Time) (slot, following time.Time, err error) {
-	s, err := ParseSchedule(l.Schedule, l.Timezone)
+	s, err := ScheduleOf(l, p.Calendar)
 	if err != nil {
 		return time.Time{}, time.Time{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"zonewire"
@@ -94,6 +95,16 @@ type Config struct {
 	Log       *slog.Logger
 	// Describe says in the locale when a list is sent, such as "weekdays at 08:00"; nil shows its cron line.
 	Describe func(l zonewire.List, locale string) string
+
+	From          string // of letters about lists that have none of their own
+	ReplyTo       string // likewise
+	PostalAddress string
+	MailHost      string // of Message-IDs
+	// Client is where a request comes from: the peer, or who a trusted proxy says it speaks for.
+	Client func(r *http.Request) netip.Addr
+	// ProofOfWork is how many leading zero bits a script must find before a form is taken; 0 asks for none. Without a
+	// script the form is taken after a wait that is as long.
+	ProofOfWork int
 }
 
 type server struct {
