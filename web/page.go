@@ -30,6 +30,9 @@ const (
 	digestPolicy  = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' http: https:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+// permissions takes from every page what none of them asks for.
+const permissions = "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=(), browsing-topics=()"
+
 // route holds the headers and the failures of every page in one place. No methods means any.
 func (s *server) route(methods []string, a answer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,6 +43,12 @@ func (s *server) route(methods []string, a answer) http.Handler {
 		h.Set("Referrer-Policy", "same-origin") // a token or key in the address tells no portal of itself
 		h.Set("Cache-Control", "no-cache")      // kept, but asked for: the tag below makes that cheap
 		h.Set("Vary", "Accept-Language")
+		h.Set("Permissions-Policy", permissions)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")   // a page that a stranger opened has no hand on it
+		h.Set("Cross-Origin-Resource-Policy", "same-origin") // nor may a stranger's page embed what is here
+		if strings.HasPrefix(s.BaseURL, "https:") {
+			h.Set("Strict-Transport-Security", "max-age=31536000") // of this host alone: its neighbours are not ours
+		}
 
 		var err error
 		if methods != nil && !slices.Contains(methods, r.Method) {
@@ -109,6 +118,7 @@ type frame struct {
 	Other     string // the other locale
 	OtherURL  string // this page in it
 	Canonical string // absolute address without language, for pages that may be found; else empty
+	NoIndex   bool   // not to be found by search engines
 	Feeds     []Feed // for discovery in the head: the page's own, else those of all zones
 	chosen    bool   // the reader picked the language by the switch
 }
@@ -147,6 +157,40 @@ func (f frame) address(path string, query url.Values) string {
 		query.Set("lang", f.Locale)
 	}
 	return (&url.URL{Path: path, RawQuery: query.Encode()}).String()
+}
+
+// Alternate is the page in one language, or in that of the reader.
+type Alternate struct{ Lang, URL string }
+
+// Alternates are the addresses of a page that may be found, for search engines: one a language, and the one that asks
+// the reader's browser, which is x-default.
+func (f frame) Alternates() ([]Alternate, error) {
+	if f.Canonical == "" {
+		return nil, nil
+	}
+	all := []Alternate{{"x-default", f.Canonical}}
+	for _, locale := range zonewire.Locales() {
+		u, err := url.Parse(f.Canonical)
+		if err != nil {
+			return nil, fmt.Errorf("canonical address: %w", err)
+		}
+		query := u.Query()
+		query.Set("lang", locale)
+		u.RawQuery = query.Encode()
+		all = append(all, Alternate{locale, u.String()})
+	}
+	return all, nil
+}
+
+// Self is the canonical address of what the reader has before them: in a language that they picked, that one's own.
+func (f frame) Self() (string, error) {
+	all, err := f.Alternates()
+	for i, a := range all {
+		if f.chosen && a.Lang == f.Locale || !f.chosen && i == 0 {
+			return a.URL, err
+		}
+	}
+	return "", err
 }
 
 var matcher = func() language.Matcher {

@@ -73,6 +73,7 @@ func TestStatus(t *testing.T) {
 		{"an old link to confirm brings nobody back", "POST", "/confirm/" + token(zonewire.PurposeConfirm, leftSub), 410},
 		{"the style sheet", "GET", "/style.css", 200},
 		{"the icon", "GET", "/favicon.svg", 200},
+		{"what crawlers may read", "GET", "/robots.txt", 200},
 		{"an unknown path", "GET", "/nothing/here", 404},
 		{"an unknown path, posted to", "POST", "/nothing", 404},
 		{"the front page takes no post", "POST", "/", 405},
@@ -120,9 +121,18 @@ func checkHeaders(t *testing.T, w *httptest.ResponseRecorder) {
 	if strings.Contains(csp, "script") {
 		t.Errorf("policy %q lets a script in", csp)
 	}
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY", "Set-Cookie": ""} {
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Set-Cookie": "",
+		"Cross-Origin-Opener-Policy": "same-origin", "Strict-Transport-Security": ""} {
 		if got := h.Get(name); got != want {
 			t.Errorf("header %s is %q, want %q", name, got, want)
+		}
+	}
+	if policy := h.Get("Referrer-Policy"); policy != "same-origin" && policy != "no-referrer" {
+		t.Errorf("Referrer-Policy %q tells other sites where a reader comes from", policy)
+	}
+	for _, power := range []string{"camera", "geolocation", "microphone"} {
+		if !strings.Contains(h.Get("Permissions-Policy"), power+"=()") {
+			t.Errorf("Permissions-Policy %q leaves the %s", h.Get("Permissions-Policy"), power)
 		}
 	}
 	if w.Code == http.StatusMethodNotAllowed && !strings.HasPrefix(h.Get("Allow"), "GET, HEAD") {
@@ -205,7 +215,7 @@ func TestFrontPage(t *testing.T) {
 	equal(t, "provinces in their usual order, the unknown last", texts(doc, "section > h3"), []string{"北京市", "江苏省", "浙江省", "云南省", "其他地区"})
 	equal(t, "open zones", attrs(doc, ".zones a", "href"), []string{"/zones/beiling", "/zones/yunhe", "/zones/qingtan", "/zones/nanshan", "/zones/wuming"})
 	equal(t, "open lists", attrs(doc, ".plain a", "href"), []string{"/lists/morning", "/lists/zhejiang", "/lists/two"})
-	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"]`, "href"), []string{base + "/feed.rss", base + "/feed.atom", base + "/feed.json"})
+	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"][type]`, "href"), []string{base + "/feed.rss", base + "/feed.atom", base + "/feed.json"})
 	equal(t, "a list of all feeds", attrs(doc, `a[type="text/x-opml"]`, "href"), []string{base + "/zones.opml"})
 	if n := doc.Find(".news li").Length(); n != 20 {
 		t.Errorf("%d headlines, want 20", n)
@@ -246,7 +256,7 @@ func TestEveryPageOffersFeeds(t *testing.T) {
 		"/nowhere":       "/feed.rss",
 	} {
 		doc := parse(t, get(h, path))
-		if got := attrs(doc, `head link[rel="alternate"]`, "href"); len(got) != 3 || got[0] != base+want {
+		if got := attrs(doc, `head link[rel="alternate"][type]`, "href"); len(got) != 3 || got[0] != base+want {
 			t.Errorf("%s offers %v, want %s first", path, got, want)
 		}
 	}
@@ -256,8 +266,8 @@ func TestZonePage(t *testing.T) {
 	h, _ := serve(t, sample())
 	doc := parse(t, get(h, "/zones/yunhe"))
 	equal(t, "heading", texts(doc, "h1"), []string{"云河经济技术开发区"})
-	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"]`, "href"), []string{base + "/zones/yunhe/feed.rss", base + "/zones/yunhe/feed.atom", base + "/zones/yunhe/feed.json"})
-	equal(t, "their types", attrs(doc, `link[rel="alternate"]`, "type"), []string{"application/rss+xml", "application/atom+xml", "application/feed+json"})
+	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"][type]`, "href"), []string{base + "/zones/yunhe/feed.rss", base + "/zones/yunhe/feed.atom", base + "/zones/yunhe/feed.json"})
+	equal(t, "their types", attrs(doc, `link[rel="alternate"][type]`, "type"), []string{"application/rss+xml", "application/atom+xml", "application/feed+json"})
 	equal(t, "addresses to copy", texts(doc, ".feeds code"), []string{base + "/zones/yunhe/feed.rss", base + "/zones/yunhe/feed.atom", base + "/zones/yunhe/feed.json"})
 	equal(t, "lists that carry it, no private or removed one", attrs(doc, ".plain a", "href"), []string{"/lists/morning", "/lists/two"})
 	equal(t, "canonical address", attrs(doc, `link[rel="canonical"]`, "href"), []string{base + "/zones/yunhe"})
@@ -280,6 +290,23 @@ func TestZonePage(t *testing.T) {
 	if want := 108; len(seen) != want || pages != 3 {
 		t.Errorf("%d articles on %d pages, want %d on 3", len(seen), pages, want)
 	}
+}
+
+func TestPageInALanguageKnowsItsOtherAddresses(t *testing.T) {
+	h, _ := serve(t, sample())
+	for path, want := range map[string]string{
+		"/zones/yunhe":           base + "/zones/yunhe",
+		"/zones/yunhe?lang=en":   base + "/zones/yunhe?lang=en",
+		"/?province=江苏省&lang=en": base + "/?lang=en&province=" + url.QueryEscape("江苏省"),
+	} {
+		doc := parse(t, get(h, path))
+		equal(t, path, attrs(doc, `link[rel="canonical"]`, "href"), []string{want})
+		equal(t, "languages of "+path, attrs(doc, `link[hreflang]`, "hreflang"), []string{"x-default", "zh-CN", "en"})
+	}
+	equal(t, "addresses", attrs(parse(t, get(h, "/articles/1")), `link[hreflang]`, "href"),
+		[]string{base + "/articles/1", base + "/articles/1?lang=zh-CN", base + "/articles/1?lang=en"})
+	secretPath := "/lists/board?key=" + token(zonewire.PurposePrivate, 2)
+	equal(t, "a page with a key has none", parse(t, get(h, secretPath)).Find(`link[hreflang], link[rel="canonical"]`).Length(), 0)
 }
 
 func TestRenamedZoneKeepsTheQuery(t *testing.T) {

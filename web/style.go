@@ -26,7 +26,27 @@ func (s *server) style(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) favicon(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=86400")
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // feeds name it, and readers on other sites show it
 	w.Header().Del("Vary")
 	s.write(w, r, http.StatusOK, "image/svg+xml", icon)
+	return nil
+}
+
+// robots keeps crawlers to what is for everyone. Addresses with a token are known to nobody; should one leak, no crawler
+// opens it.
+const robots = `User-agent: *
+Disallow: /unsubscribe/
+Disallow: /undo/
+Disallow: /confirm/
+Disallow: /preferences
+Disallow: /address/
+Disallow: /hub
+Disallow: /api/
+`
+
+func (s *server) robots(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	w.Header().Del("Vary")
+	s.write(w, r, http.StatusOK, "text/plain; charset=utf-8", []byte(robots))
 	return nil
 }

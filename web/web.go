@@ -134,6 +134,7 @@ func New(st Store, cfg Config) http.Handler {
 		{"/confirm/{token}", act, s.confirm},
 		{"/style.css", read, s.style},
 		{"/favicon.svg", read, s.favicon},
+		{"/robots.txt", read, s.robots},
 		{"/", nil, s.unknown},
 	} {
 		mux.Handle(r.pattern, s.route(r.methods, r.answer))
