@@ -49,12 +49,6 @@ func ScheduleOf(l zonewire.List, _ *Calendar) (Schedule, error) {
 	return ParseSchedule(l.Schedule, l.Timezone)
 }
 
-// Calendar knows the working days of a country.
-type Calendar struct{}
-
-// LoadCalendar reads a file of working days; an empty name is the one that ships.
-func LoadCalendar(string) (*Calendar, error) { return &Calendar{}, nil }
-
 // ParseSchedule reads five cron fields, or a shorthand from @hourly to @yearly, on the wall clock of an IANA time
 // zone. What can never be meant is refused as [zonewire.ErrInvalid], with what to write instead: a schedule that never
 // comes, or that comes twice within 15 minutes.
