@@ -36,15 +36,16 @@ const (
 
 // fake is a small working store. Err, if set, is what every read answers.
 type fake struct {
-	zones    []zonewire.Zone
-	former   map[string]string // former slug: slug
-	articles []zonewire.Article
-	lists    []zonewire.List
-	digests  []zonewire.Digest
-	variants []zonewire.Variant
-	subs     map[int64]zonewire.Subscription
-	writes   []string // every change asked for
-	err      error
+	zones     []zonewire.Zone
+	former    map[string]string // former slug: slug
+	articles  []zonewire.Article
+	lists     []zonewire.List
+	digests   []zonewire.Digest
+	variants  []zonewire.Variant
+	subs      map[int64]zonewire.Subscription
+	revisions map[int64][]zonewire.Revision
+	writes    []string // every change asked for
+	err       error
 }
 
 func (f *fake) Zones(context.Context) ([]zonewire.Zone, error) { return f.zones, f.err }
@@ -60,13 +61,28 @@ func (f *fake) Articles(_ context.Context, q zonewire.ArticleQuery) ([]zonewire.
 		if a.ZoneID == 0 || !a.Withdrawn.IsZero() ||
 			q.ZoneID != 0 && a.ZoneID != q.ZoneID ||
 			q.Province != "" && a.Province != q.Province ||
-			q.Before != 0 && a.Change >= q.Before {
+			q.Before != 0 && a.Change >= q.Before ||
+			!holds(a, q.Text) {
 			continue
 		}
 		out = append(out, a)
 	}
 	slices.SortFunc(out, func(a, b zonewire.Article) int { return cmp.Compare(b.Change, a.Change) })
 	return out[:min(len(out), q.Limit)], f.err
+}
+
+// holds is the search of the store: each of up to three words in the title or the summary.
+func holds(a zonewire.Article, text string) bool {
+	for _, word := range strings.Fields(text) {
+		if !strings.Contains(strings.ToLower(a.Title+"\n"+a.Summary), word) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *fake) Revisions(_ context.Context, id int64) ([]zonewire.Revision, error) {
+	return f.revisions[id], f.err
 }
 
 func (f *fake) Article(_ context.Context, id int64) (zonewire.Article, error) {

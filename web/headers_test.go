@@ -13,7 +13,7 @@ import (
 )
 
 // serveAt gives the handler of a site at another address than the sample's.
-func serveAt(t testing.TB, st *fake, address string) http.Handler {
+func serveAt(t testing.TB, st web.Store, address string) http.Handler {
 	t.Helper()
 	set, err := templates.Load("")
 	if err != nil {

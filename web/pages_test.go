@@ -214,7 +214,9 @@ func TestFrontPage(t *testing.T) {
 	doc := parse(t, get(h, "/"))
 	equal(t, "provinces in their usual order, the unknown last", texts(doc, "section > h3"), []string{"北京市", "江苏省", "浙江省", "云南省", "其他地区"})
 	equal(t, "open zones", attrs(doc, ".zones a", "href"), []string{"/zones/beiling", "/zones/yunhe", "/zones/qingtan", "/zones/nanshan", "/zones/wuming"})
-	equal(t, "open lists", attrs(doc, ".plain a", "href"), []string{"/lists/morning", "/lists/zhejiang", "/lists/two"})
+	equal(t, "open lists", attrs(doc, ".lists a", "href"), []string{"/lists/morning", "/lists/zhejiang", "/lists/two"})
+	equal(t, "and when they are sent", texts(doc, ".lists .meta"), []string{"工作日 08:00", "暂停发送", "工作日 08:00"})
+	equal(t, "cities of the provinces that are none", texts(doc, ".places dt"), []string{"开发区", "常州市", "湖州市", "德宏傣族景颇族自治州", "开发区"})
 	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"][type]`, "href"), []string{base + "/feed.rss", base + "/feed.atom", base + "/feed.json"})
 	equal(t, "a list of all feeds", attrs(doc, `a[type="text/x-opml"]`, "href"), []string{base + "/zones.opml"})
 	if n := doc.Find(".news li").Length(); n != 20 {
@@ -269,7 +271,8 @@ func TestZonePage(t *testing.T) {
 	equal(t, "feeds to discover", attrs(doc, `link[rel="alternate"][type]`, "href"), []string{base + "/zones/yunhe/feed.rss", base + "/zones/yunhe/feed.atom", base + "/zones/yunhe/feed.json"})
 	equal(t, "their types", attrs(doc, `link[rel="alternate"][type]`, "type"), []string{"application/rss+xml", "application/atom+xml", "application/feed+json"})
 	equal(t, "addresses to copy", texts(doc, ".feeds code"), []string{base + "/zones/yunhe/feed.rss", base + "/zones/yunhe/feed.atom", base + "/zones/yunhe/feed.json"})
-	equal(t, "lists that carry it, no private or removed one", attrs(doc, ".plain a", "href"), []string{"/lists/morning", "/lists/two"})
+	equal(t, "lists that carry it, no private or removed one", attrs(doc, ".lists a:not(.go)", "href"), []string{"/lists/morning", "/lists/two"})
+	equal(t, "and where to subscribe to them for this zone", attrs(doc, ".lists a.go", "href"), []string{"/lists/morning?zone=yunhe#subscribe", "/lists/two?zone=yunhe#subscribe"})
 	equal(t, "canonical address", attrs(doc, `link[rel="canonical"]`, "href"), []string{base + "/zones/yunhe"})
 
 	// Following the next page to the end shows every article once.

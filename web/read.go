@@ -2,8 +2,6 @@ package web
 
 import (
 	"cmp"
-	"context"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,7 +10,6 @@ import (
 	"time"
 
 	"zonewire"
-	"zonewire/templates"
 )
 
 const (
@@ -25,6 +22,32 @@ const (
 type province struct {
 	Name  string // empty: unknown
 	Zones []zonewire.Zone
+}
+
+// city is a city with its open zones.
+type city struct {
+	Name  string // empty: unknown, or the province is a city itself
+	Zones []zonewire.Zone
+}
+
+// Cities are the province's zones by city, those of no known city last.
+func (p province) Cities() []city {
+	var all []city
+	var rest city
+	for _, z := range p.Zones { // sorted by city
+		switch n := len(all); {
+		case z.City == "" || z.City == p.Name:
+			rest.Zones = append(rest.Zones, z)
+		case n > 0 && all[n-1].Name == z.City:
+			all[n-1].Zones = append(all[n-1].Zones, z)
+		default:
+			all = append(all, city{z.City, []zonewire.Zone{z}})
+		}
+	}
+	if len(rest.Zones) > 0 {
+		all = append(all, rest)
+	}
+	return all
 }
 
 // Key names the province in ?province=; those unknown need a name there too.
@@ -60,70 +83,87 @@ func rank(name string) int {
 	return r
 }
 
-// home is the front page; ?province= narrows it to one province.
+// front is the front page, or the page of one province.
+type front struct {
+	frame
+	Today     time.Time
+	Province  *province // the one chosen; nil on the front page itself
+	Provinces []province
+	Brief     bool // too many zones to name them all
+	Open      int
+	Articles  []zonewire.Article
+	Names     map[int64]zonewire.Zone
+	Lists     []listed
+	OPML      string // of every feed; empty: not offered here
+	Box       box
+}
+
+// home is the front page; ?province= narrows it to one province, ?q= searches it.
 func (s *server) home(w http.ResponseWriter, r *http.Request) error {
-	chosen := r.URL.Query().Get("province")
 	zones, err := s.store.Zones(r.Context())
 	if err != nil {
 		return err
 	}
-	view := struct {
-		frame
-		Today     time.Time
-		Province  *province // the one chosen; nil on the front page itself
-		Provinces []province
-		Brief     bool // too many zones to name them all
-		Open      int
-		Articles  []zonewire.Article
-		Names     map[int64]zonewire.Zone
-		Lists     []zonewire.List
-		OPML      string // of every feed; empty: not offered here
-	}{frame: s.frame(r), Today: s.Now().In(zonewire.Shanghai), Provinces: byProvince(zones), Names: byID(zones)}
-	if chosen != "" {
+	view := front{frame: s.frame(r), Today: s.Now().In(zonewire.Shanghai), Provinces: byProvince(zones), Names: byID(zones)}
+	if chosen := r.URL.Query().Get("province"); chosen != "" {
 		view.Provinces = slices.DeleteFunc(view.Provinces, func(p province) bool { return p.Key() != chosen })
 		if len(view.Provinces) == 0 {
 			return errUnknown
 		}
 		view.Province = &view.Provinces[0]
 	}
+	if q, ok := queryOf(r); ok {
+		return s.search(w, r, q, nil, zones, view.Province)
+	}
 	for _, p := range view.Provinces {
 		view.Open += len(p.Zones)
 	}
-	view.Brief = chosen == "" && view.Open > allZones
-	query := zonewire.ArticleQuery{Limit: headlines}
-	if view.Province != nil {
-		query.Province = view.Province.Name
-	}
-	if view.Province == nil || view.Province.Name != "" { // the store cannot select what has no province
-		if view.Articles, err = s.store.Articles(r.Context(), query); err != nil {
+	view.Box = boxOf(view.frame, "", nil, view.Province)
+	if p := view.Province; p != nil {
+		view.Feeds = s.Feeds(nil, p.Name)
+		view.Canonical = s.BaseURL + "/?province=" + url.QueryEscape(p.Key())
+		if p.Name != "" { // the store cannot select what has no province
+			view.Articles, err = s.store.Articles(r.Context(), zonewire.ArticleQuery{Province: p.Name, Limit: headlines / 2})
+		}
+		if err != nil {
 			return err
 		}
+		return s.render(w, r, http.StatusOK, "home.html", view)
 	}
-	if chosen == "" {
-		if view.Lists, err = s.openLists(r.Context(), func(zonewire.List) bool { return true }); err != nil {
-			return err
-		}
-		view.OPML = s.BaseURL + "/zones.opml"
-		view.Canonical = s.BaseURL + "/"
-	} else {
-		view.Feeds = s.Feeds(nil, view.Province.Name)
-		view.Canonical = s.BaseURL + "/?province=" + url.QueryEscape(chosen)
+	view.Brief = view.Open > allZones
+	view.OPML = s.BaseURL + "/zones.opml"
+	view.Canonical = s.BaseURL + "/"
+	if view.Articles, err = s.store.Articles(r.Context(), zonewire.ArticleQuery{Limit: headlines}); err != nil {
+		return err
+	}
+	if view.Lists, err = s.openLists(r, func(zonewire.List) bool { return true }); err != nil {
+		return err
 	}
 	return s.render(w, r, http.StatusOK, "home.html", view)
 }
 
+// listed is a list that a page names, and when it is sent.
+type listed struct {
+	zonewire.List
+	When string
+}
+
 // openLists lists those that anyone may know of.
-func (s *server) openLists(ctx context.Context, keep func(zonewire.List) bool) ([]zonewire.List, error) {
-	lists, err := s.store.Lists(ctx)
+func (s *server) openLists(r *http.Request, keep func(zonewire.List) bool) ([]listed, error) {
+	lists, err := s.store.Lists(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(lists), func(l zonewire.List) bool {
-		return l.Private || !keep(l)
-	}), nil
+	var open []listed
+	for _, l := range lists {
+		if !l.Private && keep(l) {
+			open = append(open, listed{l, s.when(r, l)})
+		}
+	}
+	return open, nil
 }
 
-// zone is a zone's page: its news, newest change first, and its feeds.
+// zone is a zone's page: its news, newest change first, its feeds and the lists that carry it; ?q= searches its news.
 func (s *server) zone(w http.ResponseWriter, r *http.Request) error {
 	slug := r.PathValue("slug")
 	z, err := s.store.Zone(r.Context(), slug)
@@ -137,6 +177,9 @@ func (s *server) zone(w http.ResponseWriter, r *http.Request) error {
 	if !z.Closed.IsZero() {
 		return s.closed(w, r, z)
 	}
+	if q, ok := queryOf(r); ok {
+		return s.search(w, r, q, &z, []zonewire.Zone{z}, nil)
+	}
 	before, err := pageStart(r)
 	if err != nil {
 		return err
@@ -146,7 +189,7 @@ func (s *server) zone(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	lists, err := s.openLists(r.Context(), func(l zonewire.List) bool { return l.Covers(z) })
+	lists, err := s.openLists(r, func(l zonewire.List) bool { return l.Covers(z) })
 	if err != nil {
 		return err
 	}
@@ -157,10 +200,11 @@ func (s *server) zone(w http.ResponseWriter, r *http.Request) error {
 		frame
 		Zone     zonewire.Zone
 		Articles []zonewire.Article
-		Lists    []zonewire.List
+		Lists    []listed
 		Later    bool   // not the first page
 		Before   string // where the next page starts
-	}{frame: f, Zone: z, Articles: articles, Lists: lists, Later: before > 0}
+		Box      box
+	}{frame: f, Zone: z, Articles: articles, Lists: lists, Later: before > 0, Box: boxOf(f, "", &z, nil)}
 	if len(articles) > pageSize {
 		view.Articles = articles[:pageSize]
 		view.Before = strconv.FormatInt(articles[pageSize-1].Change, 10)
@@ -195,81 +239,6 @@ func (s *server) closed(w http.ResponseWriter, r *http.Request, z zonewire.Zone)
 		}
 	}
 	return s.render(w, r, http.StatusGone, "closed.html", view)
-}
-
-// article is one article in full. One that waits for its zone is not public yet.
-func (s *server) article(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	a, err := s.store.Article(r.Context(), id)
-	switch {
-	case err != nil:
-		return err
-	case !a.Withdrawn.IsZero():
-		return errWithdrawn
-	case a.ZoneID == 0:
-		return errUnknown
-	}
-	z, err := s.store.Zone(r.Context(), a.Zone)
-	if err != nil {
-		return err
-	}
-	f := s.frame(r)
-	f.Canonical = s.BaseURL + r.URL.Path
-	if z.Closed.IsZero() {
-		f.Feeds = s.Feeds(&z, "")
-	}
-	also, err := s.also(r.Context(), f, a)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Security-Policy", articlePolicy)
-	return s.render(w, r, http.StatusOK, "article.html", struct {
-		frame
-		Zone      zonewire.Zone
-		Article   zonewire.Article
-		Also      templates.Also
-		Corrected time.Time // zero: it says what it said when it came in
-		Body      template.HTML
-	}{f, z, a, also, corrected(a), body(a)})
-}
-
-// also says who else tells the article's story, among those that are public.
-func (s *server) also(ctx context.Context, f frame, a zonewire.Article) (templates.Also, error) {
-	copies, err := s.store.Copies(ctx, cmp.Or(a.DupOf, a.ID))
-	if err != nil {
-		return templates.Also{}, err
-	}
-	copies = slices.DeleteFunc(copies, func(c zonewire.Article) bool { return c.ID == a.ID || c.ZoneID == 0 })
-	if len(copies) == 0 {
-		return templates.Also{}, nil
-	}
-	zones, err := s.store.Zones(ctx)
-	if err != nil {
-		return templates.Also{}, err
-	}
-	return templates.AlsoAt(f.Locale, a, copies, byID(zones), func(c zonewire.Article) string {
-		return cmp.Or(templates.WebLink(c.URL), f.address("/articles/"+strconv.FormatInt(c.ID, 10), url.Values{}))
-	}), nil
-}
-
-// corrected is when the article's text last changed after it came in, on the clock of China.
-func corrected(a zonewire.Article) time.Time {
-	if !a.Updated.After(a.Received) {
-		return time.Time{}
-	}
-	return a.Updated.In(zonewire.Shanghai)
-}
-
-// below turns the top headings of a body into second ones: the page's own headline is the only first.
-var below = strings.NewReplacer("<h1>", "<h2>", "<h1 ", "<h2 ", "</h1>", "</h2>")
-
-// body is the article's text as a part of a page. It was sanitised and serialised when it was stored, so a tag is
-// written in one way only and a bare < is none.
-func body(a zonewire.Article) template.HTML {
-	return template.HTML(below.Replace(a.ContentHTML))
 }
 
 // pathID reads the {id} of a path; only its plain decimal form names anything, so that a page has one address.

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"zonewire"
+	"zonewire/templates"
+)
+
+// article is one article in full. One that waits for its zone is not public yet.
+func (s *server) article(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	a, err := s.store.Article(r.Context(), id)
+	switch {
+	case err != nil:
+		return err
+	case !a.Withdrawn.IsZero():
+		return errWithdrawn
+	case a.ZoneID == 0:
+		return errUnknown
+	}
+	z, err := s.store.Zone(r.Context(), a.Zone)
+	if err != nil {
+		return err
+	}
+	f := s.frame(r)
+	f.Canonical = s.BaseURL + r.URL.Path
+	if z.Closed.IsZero() {
+		f.Feeds = s.Feeds(&z, "")
+	}
+	also, err := s.also(r.Context(), f, a)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Security-Policy", articlePolicy)
+	return s.render(w, r, http.StatusOK, "article.html", struct {
+		frame
+		Zone      zonewire.Zone
+		Article   zonewire.Article
+		Also      templates.Also
+		Corrected time.Time // zero: it says what it said when it came in
+		Body      template.HTML
+	}{f, z, a, also, corrected(a), body(a)})
+}
+
+// also says who else tells the article's story, among those that are public.
+func (s *server) also(ctx context.Context, f frame, a zonewire.Article) (templates.Also, error) {
+	copies, err := s.store.Copies(ctx, cmp.Or(a.DupOf, a.ID))
+	if err != nil {
+		return templates.Also{}, err
+	}
+	copies = slices.DeleteFunc(copies, func(c zonewire.Article) bool { return c.ID == a.ID || c.ZoneID == 0 })
+	if len(copies) == 0 {
+		return templates.Also{}, nil
+	}
+	zones, err := s.store.Zones(ctx)
+	if err != nil {
+		return templates.Also{}, err
+	}
+	return templates.AlsoAt(f.Locale, a, copies, byID(zones), func(c zonewire.Article) string {
+		return cmp.Or(templates.WebLink(c.URL), f.address("/articles/"+strconv.FormatInt(c.ID, 10), url.Values{}))
+	}), nil
+}
+
+// corrected is when the article's text last changed after it came in, on the clock of China.
+func corrected(a zonewire.Article) time.Time {
+	if !a.Updated.After(a.Received) {
+		return time.Time{}
+	}
+	return a.Updated.In(zonewire.Shanghai)
+}
+
+// below turns the top headings of a body into second ones: the page's own headline is the only first.
+var below = strings.NewReplacer("<h1>", "<h2>", "<h1 ", "<h2 ", "</h1>", "</h2>")
+
+// body is the article's text as a part of a page. It was sanitised and serialised when it was stored, so a tag is
+// written in one way only and a bare < is none.
+func body(a zonewire.Article) template.HTML {
+	return template.HTML(below.Replace(a.ContentHTML))
+}
