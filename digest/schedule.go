@@ -15,9 +15,12 @@ const minGap = 15 * time.Minute
 
 // Schedule says when a list is due. The zero Schedule never is.
 type Schedule struct {
-	spec string // five fields
-	rule *cron.SpecSchedule
-	loc  *time.Location
+	spec    string // five fields
+	rule    *cron.SpecSchedule
+	loc     *time.Location
+	instant bool      // each minute may be a slot; there is no rule
+	working bool      // days off have no slots
+	days    *Calendar // says which these are
 }
 
 // shorthands are the names of common schedules. They are replaced before cron sees them, because cron's own parser
@@ -44,38 +47,53 @@ var fieldHelp = [...]struct{ name, allowed string }{
 // part is one element of a field. Cron's parser would also take "*-5", "+5" and nothing at all between two commas.
 var part = regexp.MustCompile(`^(\*|[0-9a-zA-Z]+(-[0-9a-zA-Z]+)?)(/[0-9]+)?$`)
 
-// ScheduleOf reads the schedule of a list. See [ParseSchedule].
-func ScheduleOf(l zonewire.List, _ *Calendar) (Schedule, error) {
-	return ParseSchedule(l.Schedule, l.Timezone)
-}
-
-// ParseSchedule reads five cron fields, or a shorthand from @hourly to @yearly, on the wall clock of an IANA time
-// zone. What can never be meant is refused as [zonewire.ErrInvalid], with what to write instead: a schedule that never
-// comes, or that comes twice within 15 minutes.
-func ParseSchedule(spec, timezone string) (Schedule, error) {
-	loc, err := location(timezone)
+// ScheduleOf reads the schedule of a list: five cron fields, a shorthand from @hourly to @yearly, or
+// [zonewire.Instant], on the wall clock of its IANA time zone. What can never be meant is refused as
+// [zonewire.ErrInvalid], with what to write instead: a schedule that never comes, or that comes twice within 15 minutes.
+//
+// A list that keeps Chinese working days has no slot on a day off; what it would have brought comes with the next slot. A
+// nil calendar is the one that ships.
+func ScheduleOf(l zonewire.List, cal *Calendar) (Schedule, error) {
+	loc, err := location(l.Timezone)
 	if err != nil {
 		return Schedule{}, err
 	}
-	fields, err := splitSpec(spec)
+	if l.IsInstant() {
+		if l.Workdays != "" {
+			return Schedule{}, zonewire.Invalidf("schedule %s mails every day as soon as something matches: leave workdays out, or give times, such as \"0 8 * * 1-5\"", zonewire.Instant)
+		}
+		return Schedule{spec: zonewire.Instant, loc: loc, instant: true}, nil
+	}
+	fields, err := splitSpec(l.Schedule)
 	if err != nil {
 		return Schedule{}, err
 	}
 	for i, field := range fields {
 		if !validField(i, field) {
-			return Schedule{}, badField(spec, i, field)
+			return Schedule{}, badField(l.Schedule, i, field)
 		}
 	}
 	normal := strings.Join(fields, " ")
 	parsed, err := cron.ParseStandard(normal)
 	if err != nil {
-		return Schedule{}, zonewire.Invalidf("schedule %q: %v", spec, err)
+		return Schedule{}, zonewire.Invalidf("schedule %q: %v", l.Schedule, err)
 	}
 	s := Schedule{spec: normal, rule: parsed.(*cron.SpecSchedule), loc: loc}
-	if err := s.checkRhythm(spec); err != nil {
+	if err := s.checkRhythm(l.Schedule); err != nil {
 		return Schedule{}, err
 	}
-	return s, nil
+	switch l.Workdays {
+	case "":
+		return s, nil
+	case "cn":
+		return s.onWorkingDays(l.Schedule, cal)
+	}
+	return Schedule{}, zonewire.Invalidf("workdays %q is not cn, which stands for the working days of China; leave it out for every day", l.Workdays)
+}
+
+// ParseSchedule is [ScheduleOf] a list that sends on days off too.
+func ParseSchedule(spec, timezone string) (Schedule, error) {
+	return ScheduleOf(zonewire.List{Schedule: spec, Timezone: timezone}, nil)
 }
 
 func location(name string) (*time.Location, error) {
@@ -99,12 +117,10 @@ func splitSpec(spec string) ([]string, error) {
 		return nil, zonewire.Invalidf("the schedule is empty: give five fields, such as \"0 8 * * *\" for every day at 08:00, or @daily")
 	case strings.Contains(spec, "TZ="): // it would make cron's parser panic when nothing follows
 		return nil, zonewire.Invalidf("schedule %q: the time zone is a setting of its own; leave %s out", spec, fields[0])
-	case fields[0] == "@instant":
-		return nil, zonewire.Invalidf("schedule @instant is not supported yet: use @hourly, or five fields such as \"*/15 * * * *\"")
 	case len(fields) == 1 && shorthands[fields[0]] != "":
 		fields = strings.Fields(shorthands[fields[0]])
 	case strings.HasPrefix(fields[0], "@"):
-		return nil, zonewire.Invalidf("schedule %q: use @hourly, @daily, @weekly, @monthly or @yearly, or five fields such as \"0 8 * * *\"", spec)
+		return nil, zonewire.Invalidf("schedule %q: use @hourly, @daily, @weekly, @monthly, @yearly or @instant, or five fields such as \"0 8 * * *\"", spec)
 	case len(fields) == 6:
 		return nil, zonewire.Invalidf("schedule %q has six fields: seconds are not kept here; try %q", spec, strings.Join(fields[1:], " "))
 	case len(fields) != 5:
@@ -158,19 +174,26 @@ func (s Schedule) checkRhythm(spec string) error {
 // Cron's own Next misses a run in a spring gap and runs twice in an autumn overlap. So cron is asked on the bare wall
 // clock, written as if it were UTC, and the wall time it gives is mapped back.
 func (s Schedule) Next(after time.Time) time.Time {
-	if s.rule == nil {
+	switch {
+	case s.instant:
+		return after.Truncate(time.Minute).Add(time.Minute).In(s.loc)
+	case s.rule == nil:
 		return time.Time{}
 	}
 	wall := wallClock(after, s.loc)
-	for {
+	for end := wall.AddDate(maxOff, 0, 0); ; {
 		wall = s.nextWall(wall)
-		if wall.IsZero() {
+		if wall.IsZero() || s.working && wall.After(end) {
 			return time.Time{}
 		}
-		// In the second pass of an overlap, the wall times left in the hour have had their turn: go on.
-		if slot := instant(wall, s.loc); slot.After(after) {
+		slot := instant(wall, s.loc)
+		switch {
+		case s.off(slot):
+			wall = lastMinute(wall)
+		case slot.After(after):
 			return slot
 		}
+		// In the second pass of an overlap, the wall times left in the hour have had their turn: go on.
 	}
 }
 
@@ -185,8 +208,12 @@ func (s Schedule) nextWall(wall time.Time) time.Time {
 }
 
 // LatestDue merges missed slots: of those from next on it gives the latest that is not after now, and the one that
-// follows. Before next is due the slot is zero; when nothing follows, following is.
+// follows. Before next is due the slot is zero; when nothing follows, following is. An instant list is due at every
+// minute from next on, and what keeps its mails apart is [zonewire.AfterInstant].
 func (s Schedule) LatestDue(next, now time.Time) (slot, following time.Time) {
+	if s.instant && !next.IsZero() && !next.After(now) {
+		return now.Truncate(time.Minute).In(s.loc), s.Next(now)
+	}
 	for following = next; !following.IsZero() && !following.After(now); {
 		slot, following = following, s.Next(following)
 	}

@@ -21,6 +21,9 @@ type words struct {
 	Weekly   string   `json:"weekly"`   // days, times
 	Monthly  string   `json:"monthly"`  // days, times
 	Days     []string `json:"days"`     // from Sunday
+	Instant  string   `json:"instant"`  // mails an hour
+	Working  string   `json:"working"`  // times
+	Unless   string   `json:"unless"`   // any other phrase, of a list that keeps working days
 	Comma    string   `json:"comma"`    // between the elements of a list
 	And      string   `json:"and"`      // before the last one
 }
@@ -44,20 +47,30 @@ const (
 	allHours = 1<<24 - 1
 )
 
-// Describe tells a reader when the list comes: "every day at 08:00", "on weekdays at 08:00". What has no simple words
+// Describe tells a reader when the list comes: "every day at 08:00", "on weekdays at 08:00", "on Chinese working days at 08:00". What has no simple words
 // is given as its five fields with the time zone; an unknown locale reads the default one.
 func (s Schedule) Describe(locale string) string {
 	w, ok := wordsByLocale()[locale]
 	if !ok {
 		w = wordsByLocale()[zonewire.LocaleZH]
 	}
-	if s.rule == nil {
+	switch {
+	case s.instant:
+		return fmt.Sprintf(w.Instant, zonewire.InstantPerHour)
+	case s.rule == nil:
 		return ""
 	}
-	if phrase := s.phrase(w); phrase != "" {
-		return phrase
+	if times := s.times(w); times != "" && s.everyWorkingDay() {
+		return fmt.Sprintf(w.Working, times)
 	}
-	return s.spec + " " + s.loc.String()
+	phrase := s.phrase(w)
+	if phrase == "" {
+		phrase = s.spec + " " + s.loc.String()
+	}
+	if s.working {
+		return fmt.Sprintf(w.Unless, phrase)
+	}
+	return phrase
 }
 
 // phrase is empty when the schedule has no simple words.
@@ -67,20 +80,13 @@ func (s Schedule) phrase(w words) string {
 		return ""
 	}
 	everyDay, everyWeekday := r.Dom&star != 0, r.Dow&star != 0
-	minutes, hours := set(r.Minute), set(r.Hour)
-	if everyDay && everyWeekday && r.Hour&^star == allHours && len(minutes) == 1 {
+	if minutes := set(r.Minute); everyDay && everyWeekday && r.Hour&^star == allHours && len(minutes) == 1 {
 		return fmt.Sprintf(w.Hourly, minutes[0])
 	}
-	if len(minutes)*len(hours) > 4 {
+	times := s.times(w)
+	if times == "" {
 		return ""
 	}
-	var clock []string
-	for _, h := range hours {
-		for _, m := range minutes {
-			clock = append(clock, fmt.Sprintf("%02d:%02d", h, m))
-		}
-	}
-	times := w.list(clock)
 	switch {
 	case everyDay && everyWeekday:
 		return fmt.Sprintf(w.Daily, times)
@@ -102,6 +108,21 @@ func (s Schedule) phrase(w words) string {
 		return fmt.Sprintf(w.Monthly, w.list(days), times)
 	}
 	return "" // with both days given cron means either, which no short phrase says
+}
+
+// times are the times of a day on which it comes, empty when they are too many for words.
+func (s Schedule) times(w words) string {
+	minutes, hours := set(s.rule.Minute), set(s.rule.Hour)
+	if len(minutes)*len(hours) > 4 {
+		return ""
+	}
+	var clock []string
+	for _, h := range hours {
+		for _, m := range minutes {
+			clock = append(clock, fmt.Sprintf("%02d:%02d", h, m))
+		}
+	}
+	return w.list(clock)
 }
 
 // set lists the numbers of a field of cron's, without its star.

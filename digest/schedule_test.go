@@ -44,7 +44,7 @@ func TestParseScheduleRefuses(t *testing.T) {
 		{"an interval of nothing", "@every 0s", "Asia/Shanghai", "use @hourly, @daily"},
 		{"a shorthand that does not exist", "@noon", "Asia/Shanghai", "use @hourly, @daily"},
 		{"a shorthand and more", "@daily 5", "Asia/Shanghai", "use @hourly, @daily"},
-		{"instant", "@instant", "Asia/Shanghai", "@instant is not supported yet"},
+		{"instant and more", "@instant 5", "Asia/Shanghai", "use @hourly, @daily"},
 		{"seconds", "0 30 8 * * *", "Asia/Shanghai", `six fields: seconds are not kept here; try "30 8 * * *"`},
 		{"too few fields", "0 8 * *", "Asia/Shanghai", "has 4 of five fields"},
 		{"too many fields", "0 0 8 * * * 2026", "Asia/Shanghai", "has 7 of five fields"},
@@ -105,6 +105,7 @@ func TestNext(t *testing.T) {
 		{"@yearly", "@yearly", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2027-01-01 00:00 +0800"},
 		{"@annually", "@annually", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2027-01-01 00:00 +0800"},
 		{"four times an hour, from any second", "*/15 * * * *", "Asia/Shanghai", "2026-11-24 08:01 +0800", "2026-11-24 08:15 +0800"},
+		{"@instant is the next whole minute", "@instant", "Asia/Shanghai", "2026-11-24 08:00 +0800", "2026-11-24 08:01 +0800"},
 		{"a half-hour zone", "0 8 * * *", "Asia/Kolkata", "2026-11-24 08:00 +0800", "2026-11-24 08:00 +0530"},
 
 		{"New York, spring: a time that is skipped comes at the end of the gap", "30 2 * * *", "America/New_York", "2026-03-07 02:30 -0500", "2026-03-08 03:00 -0400"},
@@ -210,6 +211,9 @@ func TestLatestDue(t *testing.T) {
 		{"a missed weekend had no slots", "0 8 * * 1-5", "2026-11-20 08:00 +0800", "2026-11-22 12:00 +0800", "2026-11-20 08:00 +0800", "2026-11-23 08:00 +0800"},
 		{"a year of hours", "0 * * * *", "2025-11-24 08:00 +0800", "2026-11-24 08:30 +0800", "2026-11-24 08:00 +0800", "2026-11-24 09:00 +0800"},
 		{"a slot cut before the schedule changed still counts", "0 8 * * *", "2026-11-24 07:00 +0800", "2026-11-24 07:30 +0800", "2026-11-24 07:00 +0800", "2026-11-24 08:00 +0800"},
+		{"instant: now is a slot", "@instant", "2026-11-24 07:10 +0800", "2026-11-24 07:30 +0800", "2026-11-24 07:30 +0800", "2026-11-24 07:31 +0800"},
+		{"instant: until the hour's mails are spent, which only the store knows", "@instant", "2026-11-24 08:00 +0800", "2026-11-24 07:30 +0800", "", "2026-11-24 08:00 +0800"},
+		{"instant: never", "@instant", "", "2026-11-24 07:30 +0800", "", ""},
 		{"never", "0 8 * * *", "", "2026-11-24 07:30 +0800", "", ""},
 	}
 	for _, tt := range tests {
@@ -248,6 +252,7 @@ func TestDescribe(t *testing.T) {
 		{"either day", "0 8 1 * 1", "0 8 1 * 1 Asia/Shanghai", "0 8 1 * 1 Asia/Shanghai"},
 		{"every day of the month by number, or Mondays", "0 8 1-31 * 1", "0 8 1-31 * 1 Asia/Shanghai", "0 8 1-31 * 1 Asia/Shanghai"},
 		{"once a year", "@yearly", "0 0 1 1 * Asia/Shanghai", "0 0 1 1 * Asia/Shanghai"},
+		{"as it comes", "@instant", "一有匹配的消息就发，每小时最多 4 封", "as soon as something matches, at most 4 mails an hour"},
 		{"extra spaces are not repeated", " 0  8 1   1 * ", "0 8 1 1 * Asia/Shanghai", "0 8 1 1 * Asia/Shanghai"},
 	}
 	for _, tt := range tests {
@@ -263,7 +268,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func FuzzParseSchedule(f *testing.F) {
-	for _, spec := range []string{"0 8 * * *", "*/15 * * * *", "@daily", "@every 1s", "TZ=", "CRON_TZ=UTC", "0 0 30 2 *",
+	for _, spec := range []string{"0 8 * * *", "*/15 * * * *", "@daily", "@every 1s", "@instant", "TZ=", "CRON_TZ=UTC", "0 0 30 2 *",
 		"0 0 29 2 *", "0 8 1 * 1", ", , , , ,", "*/99999999999999999999 * * * *", "1-5/2,7 mon-fri * * *", "0 0 8 * * *", "* * *", "0 8 * * 7"} {
 		f.Add(spec, "Asia/Shanghai")
 	}
