@@ -13,7 +13,8 @@ import (
 type Composer interface {
 	// Render gives the mail and how many of its articles it shows.
 	Render(e Edition) (mail zonewire.Mail, shown int, err error)
-	// Page gives the same digest as a web page without any reader's links.
+	// Page gives the same digest as a web page without any reader's links. In the place of an article that was withdrawn
+	// it says no more than that.
 	Page(e Edition) (string, error)
 	// Preview gives a composed mail as the operator sees it while it is held.
 	Preview(m zonewire.Mail, h Held) (zonewire.Mail, error)
@@ -89,13 +90,17 @@ func (p *Planner) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
 	for _, a := range chosen {
 		plan.Items = append(plan.Items, a.ID)
 	}
+	var notes []zonewire.Note
+	notes, plan.Notes = pickNotes(r.Notes, chosen)
 	// The digest as a page is that of all zones in the list's own locale, also when nobody gets it as a mail.
 	whole := zonewire.Audience{Locale: r.List.Locale}
 	for i, audience := range append([]zonewire.Audience{whole}, r.Audiences...) {
 		if i > 0 && audience.Same(whole) {
 			continue // its mail is the first
 		}
-		v, some, err := p.compose(p.edition(r, audience), chosen, i == 0)
+		e := p.edition(r, audience)
+		e.Notes = notes
+		v, some, err := p.compose(e, chosen, i == 0)
 		if err != nil {
 			return zonewire.Plan{}, err
 		}
@@ -139,19 +144,31 @@ func (p *Planner) preview(r zonewire.PlanRequest, plan zonewire.Plan) (zonewire.
 	return mail, nil
 }
 
-// Recompose makes a stored mail again without what was withdrawn since. What the list and the configuration said when
-// it was planned stays: sender, host, title and links are those of the old mail.
+// Recompose makes a stored mail again without what was withdrawn since; r.Articles are all its frozen items. What the
+// list and the configuration said when it was planned stays: sender, host, title and links are those of the old mail.
+//
+// The page keeps the places of what was withdrawn. It is made even when nothing stands: then the answer is false, and the
+// mail has no parts.
 func (p *Planner) Recompose(r zonewire.PlanRequest, v zonewire.Variant) (zonewire.Variant, bool, error) {
-	standing := slices.DeleteFunc(slices.Clone(r.Articles), func(a zonewire.Article) bool { return !a.Withdrawn.IsZero() })
-	slices.SortStableFunc(standing, newestFirst)
+	items := slices.Clone(r.Articles)
+	slices.SortStableFunc(items, newestFirst)
 
 	e := p.edition(r, zonewire.Audience{Locale: v.Locale, Zones: v.Zones, Told: v.Told})
 	e.Digest = v.Digest
 	e.List.Slug, e.List.Title = v.Mail.List, v.Mail.ListTitle
 	e.From, e.ReplyTo, e.BaseURL = v.Mail.From, v.Mail.ReplyTo, v.Mail.BaseURL
-	again, some, err := p.compose(e, standing, v.Web != "")
-	again.Mail.Host, again.Mail.Date = v.Mail.Host, v.Mail.Date
-	return again, some, err
+	e.Notes, _ = pickNotes(r.Notes, items)
+	again, some, err := p.compose(e, items, v.Web != "")
+	if err != nil {
+		return zonewire.Variant{}, false, err
+	}
+	if some {
+		again.Mail.Host, again.Mail.Date = v.Mail.Host, v.Mail.Date
+	} else {
+		again.Mail = v.Mail
+		again.Mail.HTML, again.Mail.Text = nil, nil
+	}
+	return again, some, nil
 }
 
 // edition is the frame of one mail: all but its articles.
@@ -160,6 +177,7 @@ func (p *Planner) edition(r zonewire.PlanRequest, to zonewire.Audience) Edition 
 		List:          r.List,
 		Digest:        r.Digest,
 		Slot:          r.Slot,
+		Silent:        r.Silent,
 		Zones:         r.Zones,
 		Locale:        to.Locale,
 		Audience:      to.Zones,
@@ -176,7 +194,8 @@ func (p *Planner) edition(r zonewire.PlanRequest, to zonewire.Audience) Edition 
 	return e
 }
 
-// compose fills the edition with what its audience reads of the articles; false when that is nothing.
+// compose fills the edition with what its audience reads of the articles, and is false when nothing of it stands. The
+// page of the same articles is made if web is set, also when nothing stands.
 func (p *Planner) compose(e Edition, articles []zonewire.Article, web bool) (zonewire.Variant, bool, error) {
 	ids, err := zonewire.ParseZoneSet(e.Audience)
 	if err != nil {
@@ -186,20 +205,41 @@ func (p *Planner) compose(e Edition, articles []zonewire.Article, web bool) (zon
 	if err != nil {
 		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
 	}
-	e.Articles, e.Copies = onceEach(untold(inZones(articles, ids), told))
-	if len(e.Articles) == 0 {
-		return zonewire.Variant{}, false, nil
-	}
+	e.Notes, e.Silent = notesIn(e.Notes, ids), silentIn(e.Silent, ids)
+	frozen := untold(inZones(articles, ids), told)
+	e.Articles, e.Copies = onceEach(standing(frozen))
 	v := zonewire.Variant{Digest: e.Digest, Locale: e.Locale, Zones: e.Audience, Told: e.Told}
-	if v.Mail, v.Items, err = p.Composer.Render(e); err != nil {
-		return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
+	some := len(e.Articles) > 0
+	if some {
+		if v.Mail, v.Items, err = p.Composer.Render(e); err != nil {
+			return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
+		}
 	}
-	if web {
+	if e.Articles = withGaps(e.Articles, frozen); web && len(e.Articles) > 0 {
 		if v.Web, err = p.Composer.Page(e); err != nil {
 			return zonewire.Variant{}, false, fmt.Errorf("compose page of list %s: %w", e.List.Slug, err)
 		}
 	}
-	return v, true, nil
+	return v, some, nil
+}
+
+// standing leaves out what was withdrawn.
+func standing(articles []zonewire.Article) []zonewire.Article {
+	return slices.DeleteFunc(slices.Clone(articles), func(a zonewire.Article) bool { return !a.Withdrawn.IsZero() })
+}
+
+// withGaps puts those of the frozen articles back among the ones shown that were a headline when the digest was sent and
+// were withdrawn since. One that was only named under another leaves no gap.
+func withGaps(shown, frozen []zonewire.Article) []zonewire.Article {
+	all := slices.Clone(shown)
+	headlines, _ := onceEach(frozen)
+	for _, a := range headlines {
+		if !a.Withdrawn.IsZero() {
+			all = append(all, a)
+		}
+	}
+	slices.SortStableFunc(all, newestFirst)
+	return all
 }
 
 // inZones keeps the articles of the zones; no zones are all of them.

@@ -22,6 +22,8 @@ type Edition struct {
 	Slot     time.Time                    // printed in the list's time zone
 	Articles []zonewire.Article           // the frozen items, newest first, already those of this audience
 	Copies   map[int64][]zonewire.Article // by id of the article: who tells its story after it, the oldest first
+	Notes    []zonewire.Note              // newest first, one an article, already those of this audience
+	Silent   []zonewire.Silence           // already those of this audience
 	Zones    map[int64]zonewire.Zone
 	Locale   string
 	Audience string // a [zonewire.ZoneSet]; empty = all zones of the list
@@ -74,6 +76,7 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 		return zonewire.Mail{}, 0, err
 	}
 	p.LeaveURL = e.BaseURL + "/unsubscribe/" + e.Mark
+	p.PreferenceURL = e.BaseURL + "/preferences"
 	p.Contact = sender
 	if e.ReplyTo != "" {
 		if p.Contact, _, err = SenderOf(e.ReplyTo); err != nil {
@@ -98,7 +101,7 @@ func (r *Renderer) Render(e Edition) (zonewire.Mail, int, error) {
 	}
 	m.Subject = clean(m.Subject)
 	// One cut for both parts: they tell the same stories.
-	both, err := fit(partLimit, e.List.MaxItems, p.Count, func(c cut) (parts, error) {
+	both, err := fit(partLimit, e.List.MaxItems, p, func(c cut) (parts, error) {
 		page := p.cut(c)
 		html, err := r.html("mail/digest.html", e.Locale, page)
 		if err != nil {
@@ -126,7 +129,7 @@ func (r *Renderer) Page(e Edition) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.html("mail/digest.html", e.Locale, p.cut(cut{full: e.List.MaxItems, titles: p.Count, summary: summaryColumns}))
+	return r.html("mail/digest.html", e.Locale, p.cut(cut{len(p.Closing), e.List.MaxItems - len(p.Closing), p.Count, summaryColumns}))
 }
 
 func (r *Renderer) html(name, locale string, data any) (string, error) {

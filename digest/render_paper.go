@@ -19,10 +19,14 @@ type paper struct {
 	Count         int // stories, also those only counted
 	Zones         int
 	Preheader     string // the first headlines, shown by mail programs beside the subject
+	Closing       []closing
 	Sections      []section
 	More          int // stories of the zones that have no section
 	MoreURL       string
+	Silent        silence
+	Notes         []note
 	LeaveURL      string // empty on the page for everybody
+	PreferenceURL string // likewise; it opens no account by itself, so that a forwarded mail gives no power
 	BrowserURL    string // empty while there is no such page
 	ListURL       string
 	Contact       string // an address
@@ -31,6 +35,7 @@ type paper struct {
 
 // section is one zone. Stories come first, then Titles, then More are only counted.
 type section struct {
+	zone    int64
 	Name    string
 	URL     string // of the zone's page, empty while the zone is unknown
 	Place   string // province and city
@@ -42,6 +47,7 @@ type section struct {
 
 // story is one article, its texts clean and short.
 type story struct {
+	Gone    bool // withdrawn: it has nothing else
 	Title   string
 	URL     string
 	Byline  string // source and date
@@ -57,19 +63,28 @@ func newPaper(e Edition) (paper, error) {
 	if err != nil {
 		return paper{}, err
 	}
+	e.Slot = e.Slot.In(loc)
 	title := e.unmarked(e.List.Title)
 	p := paper{
 		Title:         clip(title, titleColumns),
 		Short:         clip(title, subjectColumns),
-		Slot:          e.Slot.In(loc),
+		Slot:          e.Slot,
 		Count:         len(e.Articles),
 		MoreURL:       cmp.Or(e.digestURL(), e.listURL()),
 		BrowserURL:    e.digestURL(),
 		ListURL:       e.listURL(),
 		PostalAddress: clean(e.PostalAddress),
 	}
-	byZone := map[int64][]story{}
+	soon, others := e.closingSoon()
+	for _, a := range soon {
+		p.Closing = append(p.Closing, e.closing(a))
+	}
+	busy := map[int64]int{}
 	for _, a := range e.Articles {
+		busy[a.ZoneID]++
+	}
+	byZone := map[int64][]story{}
+	for _, a := range others {
 		byZone[a.ZoneID] = append(byZone[a.ZoneID], e.story(a))
 	}
 	ids := make([]int64, 0, len(byZone))
@@ -80,25 +95,30 @@ func newPaper(e Edition) (paper, error) {
 		return cmp.Or(
 			cmp.Compare(zonewire.ProvinceRank(e.Zones[a].Province), zonewire.ProvinceRank(e.Zones[b].Province)),
 			cmp.Compare(e.Zones[a].Province, e.Zones[b].Province),
-			cmp.Compare(len(byZone[b]), len(byZone[a])),
+			cmp.Compare(busy[b], busy[a]),
 			cmp.Compare(e.Zones[a].Slug, e.Zones[b].Slug),
 			cmp.Compare(a, b))
 	})
 	for _, id := range ids {
 		p.Sections = append(p.Sections, e.section(id, byZone[id]))
 	}
-	p.Zones = len(p.Sections)
-	p.Preheader = preheader(p.Sections)
+	p.Zones = len(busy)
+	p.Preheader = preheader(p)
+	p.Silent = e.silence(loc)
+	for _, n := range e.Notes {
+		p.Notes = append(p.Notes, e.note(n, loc))
+	}
 	return p, nil
 }
 
 func (e Edition) section(id int64, stories []story) section {
 	z, known := e.Zones[id]
 	if !known {
-		return section{Stories: stories, MoreURL: cmp.Or(e.digestURL(), e.listURL())}
+		return section{zone: id, Stories: stories, MoreURL: cmp.Or(e.digestURL(), e.listURL())}
 	}
 	page := e.BaseURL + "/zones/" + z.Slug
 	return section{
+		zone:    id,
 		Name:    clip(e.unmarked(z.DisplayName(e.Locale)), titleColumns),
 		URL:     page,
 		Place:   place(z, e.Locale),
@@ -108,6 +128,9 @@ func (e Edition) section(id int64, stories []story) section {
 }
 
 func (e Edition) story(a zonewire.Article) story {
+	if !a.Withdrawn.IsZero() {
+		return story{Gone: true}
+	}
 	s := story{
 		Title:   clip(e.unmarked(a.Title), titleColumns),
 		Summary: e.unmarked(a.Summary),
@@ -119,10 +142,16 @@ func (e Edition) story(a zonewire.Article) story {
 		s.Summary = e.unmarked(plainText(a.ContentHTML, 2*summaryColumns))
 	}
 	s.Summary = clip(s.Summary, summaryColumns)
-	if lang := cmp.Or(a.Language, e.Zones[a.ZoneID].Language, zonewire.LocaleZH); lang != e.Locale {
-		s.Lang = lang
-	}
+	s.Lang = e.foreign(a)
 	return s
+}
+
+// foreign is the language of an article, if it is not the mail's.
+func (e Edition) foreign(a zonewire.Article) string {
+	if lang := cmp.Or(a.Language, e.Zones[a.ZoneID].Language, zonewire.LocaleZH); lang != e.Locale {
+		return lang
+	}
+	return ""
 }
 
 // link is where an article stands, or our page of it if its own address is none to mail, or longer than limit bytes.
@@ -130,6 +159,11 @@ func (e Edition) link(a zonewire.Article, limit int) string {
 	if u, ok := webURL(e.unmarked(a.URL)); ok && len(u) <= limit {
 		return u
 	}
+	return e.page(a)
+}
+
+// page is the article on our site.
+func (e Edition) page(a zonewire.Article) string {
 	return e.BaseURL + "/articles/" + strconv.FormatInt(a.ID, 10)
 }
 
@@ -147,20 +181,24 @@ func (e Edition) also(a zonewire.Article) templates.Also {
 	return also
 }
 
-// byline is "source · date". The year is told when it is not the digest's; a date that was a guess is not told.
+// byline is "source · date". A date that was a guess is not told.
 func (e Edition) byline(a zonewire.Article) string {
 	var parts []string
 	if source := clip(e.unmarked(a.Source), titleColumns/4); source != "" {
 		parts = append(parts, source)
 	}
 	if !a.Suspect && !a.Published.IsZero() {
-		date := templates.Day
-		if a.Published.Year() != e.Slot.Year() {
-			date = templates.Date
-		}
-		parts = append(parts, date(e.Locale, a.Published))
+		parts = append(parts, e.day(a.Published))
 	}
 	return strings.Join(parts, " · ")
+}
+
+// day is a date; the year is told when it is not the digest's.
+func (e Edition) day(t time.Time) string {
+	if t.Year() != e.Slot.Year() {
+		return templates.Date(e.Locale, t)
+	}
+	return templates.Day(e.Locale, t)
 }
 
 // unmarked is a text of others, clean, and without the mark: only our own links may hold a reader's token.
@@ -172,120 +210,24 @@ func (e Edition) unmarked(s string) string {
 	return s
 }
 
-// preheader is the first headline of each zone until the line is full.
-func preheader(sections []section) string {
+// preheader is the first headline of what closes soon and of each zone until the line is full.
+func preheader(p paper) string {
+	var firsts []string
+	if len(p.Closing) > 0 {
+		firsts = append(firsts, p.Closing[0].Title)
+	}
+	for _, s := range p.Sections {
+		firsts = append(firsts, s.Stories[0].Title)
+	}
 	var b strings.Builder
-	for _, s := range sections {
+	for _, title := range firsts {
 		if columns(b.String()) >= preheaderColumns {
 			break
 		}
 		if b.Len() > 0 {
 			b.WriteString(" · ")
 		}
-		b.WriteString(s.Stories[0].Title)
+		b.WriteString(title)
 	}
 	return clip(b.String(), preheaderColumns)
-}
-
-// cut says how much of each story a part tells.
-type cut struct {
-	full    int // stories told with byline and summary
-	titles  int // stories told by title, after those
-	summary int // columns of a summary; 0 tells none
-}
-
-// cut gives the paper with only that much of it. The stories told are shared out over the zones, so that a busy zone
-// leaves room for a quiet one; a zone of which nothing is told is counted at the end.
-func (p paper) cut(c cut) paper {
-	sizes := make([]int, len(p.Sections))
-	for i, s := range p.Sections {
-		sizes[i] = len(s.Stories)
-	}
-	full := share(c.full, sizes)
-	for i := range sizes {
-		sizes[i] -= full[i]
-	}
-	titles := share(c.titles, sizes)
-
-	all := p.Sections
-	p.Sections = nil
-	for i, s := range all {
-		told := s.Stories[:full[i]+titles[i]]
-		more := len(s.Stories) - len(told)
-		if len(told) == 0 {
-			p.More += more
-			continue
-		}
-		s.Stories, s.Titles, s.More = slices.Clone(told[:full[i]]), told[full[i]:], more
-		for j := range s.Stories {
-			s.Stories[j].Summary = clip(s.Stories[j].Summary, c.summary)
-		}
-		p.Sections = append(p.Sections, s)
-	}
-	return p
-}
-
-// share deals n places out to groups of these sizes, one to each in turn.
-func share(n int, sizes []int) []int {
-	got := make([]int, len(sizes))
-	for dealt := true; dealt && n > 0; {
-		dealt = false
-		for i, size := range sizes {
-			if n > 0 && got[i] < size {
-				got[i]++
-				n--
-				dealt = true
-			}
-		}
-	}
-	return got
-}
-
-// leads is how many stories keep their summary when the others have shrunk to titles.
-const leads = 8
-
-// leastStory is less than any story takes, in bytes: no part within the limit tells more than limit/leastStory.
-const leastStory = 64
-
-// parts are the two forms of one mail.
-type parts struct{ html, text string }
-
-// fit renders the fullest mail whose parts are within limit bytes each. All fitting, items stories have a summary and
-// the others a title. Else summaries get shorter; then stories shrink to titles, down to a few leads; then titles are
-// counted; then the leads go too. The last resort tells no story at all, and is returned whatever it weighs.
-func fit(limit, items, stories int, render func(cut) (parts, error)) (parts, error) {
-	items, all := min(items, stories), min(stories, limit/leastStory)
-	few := min(items, leads)
-	steps := []struct {
-		lo, hi int
-		cut    func(n int) cut
-	}{
-		{items, items, func(n int) cut { return cut{full: n, titles: all, summary: summaryColumns} }},
-		{few, items, func(n int) cut { return cut{full: n, titles: all, summary: shortSummary} }},
-		{0, all, func(n int) cut { return cut{full: few, titles: n, summary: shortSummary} }},
-		{0, all, func(n int) cut { return cut{titles: n} }},
-	}
-	for _, step := range steps {
-		both, fits, err := most(limit, step.lo, step.hi, func(n int) (parts, error) { return render(step.cut(n)) })
-		if err != nil || fits {
-			return both, err
-		}
-	}
-	return render(cut{})
-}
-
-// most renders the largest n of lo to hi that fits; false if not even lo does.
-func most(limit, lo, hi int, render func(n int) (parts, error)) (best parts, fits bool, err error) {
-	for n := hi; lo <= hi; n = lo + (hi-lo)/2 { // the whole first: it fits on most days
-		both, err := render(n)
-		if err != nil {
-			return parts{}, false, err
-		}
-		if max(len(both.html), len(both.text)) <= limit {
-			best, fits, lo = both, true, n+1
-		} else {
-			hi = n - 1
-		}
-	}
-	return best, fits, nil
 }

@@ -91,16 +91,21 @@ func TestShareIsFair(t *testing.T) {
 		name  string
 		n     int
 		sizes []int
+		had   []int
 		want  []int
 	}{
-		{"room for all", 9, []int{3, 1, 2}, []int{3, 1, 2}},
-		{"a busy zone leaves room for quiet ones", 5, []int{10, 1, 2}, []int{2, 1, 2}},
-		{"the first come first", 2, []int{2, 2, 2}, []int{1, 1, 0}},
-		{"none to share", 0, []int{2}, []int{0}},
-		{"none to get", 4, nil, []int{}},
+		{"room for all", 9, []int{3, 1, 2}, []int{0, 0, 0}, []int{3, 1, 2}},
+		{"a busy zone leaves room for quiet ones", 5, []int{10, 1, 2}, []int{0, 0, 0}, []int{2, 1, 2}},
+		{"the first come first", 2, []int{2, 2, 2}, []int{0, 0, 0}, []int{1, 1, 0}},
+		{"who had some waits for the others", 4, []int{5, 5, 5}, []int{2, 0, 0}, []int{0, 2, 2}},
+		{"and goes on with them", 6, []int{5, 5, 5}, []int{2, 0, 1}, []int{1, 3, 2}},
+		{"or alone once they are through", 4, []int{5, 1, 1}, []int{12, 0, 0}, []int{2, 1, 1}},
+		{"none to share", 0, []int{2}, []int{0}, []int{0}},
+		{"fewer than none", -1, []int{2}, []int{0}, []int{0}},
+		{"none to get", 4, nil, nil, []int{}},
 	}
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want, share(tt.n, tt.sizes)); diff != "" {
+		if diff := cmp.Diff(tt.want, share(tt.n, tt.sizes, tt.had)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", tt.name, diff)
 		}
 	}
