@@ -238,6 +238,7 @@ func TestDescribeWorkingDays(t *testing.T) {
 	tests := []struct{ name, spec, zh, en string }{
 		{"every day", "0 8 * * *", "工作日 08:00（含调休，节假日顺延）", "on Chinese working days at 08:00"},
 		{"weekdays", "0 8,18 * * 1-5", "工作日 08:00、18:00（含调休，节假日顺延）", "on Chinese working days at 08:00 and 18:00"},
+		{"all days by number", "0 8 * * 0-6", "工作日 08:00（含调休，节假日顺延）", "on Chinese working days at 08:00"},
 		{"one day", "0 9 * * 1", "每周一 09:00（遇休息日并入下一期）", "every Monday at 09:00, except on Chinese days off"},
 		{"once a month", "0 9 1 * *", "每月 1 日 09:00（遇休息日并入下一期）", "on day 1 of every month at 09:00, except on Chinese days off"},
 		{"each hour", "@hourly", "每小时第 0 分（遇休息日并入下一期）", "every hour at :00, except on Chinese days off"},
