@@ -15,20 +15,11 @@ import (
 	"zonewire/templates"
 )
 
-// article is one article in full. One that waits for its zone is not public yet.
+// article is one article in full.
 func (s *server) article(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
+	a, err := s.public(r)
 	if err != nil {
 		return err
-	}
-	a, err := s.store.Article(r.Context(), id)
-	switch {
-	case err != nil:
-		return err
-	case !a.Withdrawn.IsZero():
-		return errWithdrawn
-	case a.ZoneID == 0:
-		return errUnknown
 	}
 	z, err := s.store.Zone(r.Context(), a.Zone)
 	if err != nil {
@@ -43,15 +34,41 @@ func (s *server) article(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var before []zonewire.Revision
+	if !corrected(a).IsZero() {
+		if before, err = s.store.Revisions(r.Context(), a.ID); err != nil {
+			return err
+		}
+	}
 	w.Header().Set("Content-Security-Policy", articlePolicy)
 	return s.render(w, r, http.StatusOK, "article.html", struct {
 		frame
-		Zone      zonewire.Zone
-		Article   zonewire.Article
-		Also      templates.Also
-		Corrected time.Time // zero: it says what it said when it came in
-		Body      template.HTML
-	}{f, z, a, also, corrected(a), body(a)})
+		Zone        zonewire.Zone
+		Article     zonewire.Article
+		Also        templates.Also
+		Deadline    deadline
+		Corrected   time.Time // zero: it says what it said when it came in
+		Corrections []correction
+		Body        template.HTML
+	}{f, z, a, also, deadlineOf(f.Locale, a, s.Now()), corrected(a), correctionsOf(a, before), bodyOf(a.ContentHTML)})
+}
+
+// public is the article of the path, if everyone may read it. One that waits for its zone is not public yet.
+func (s *server) public(r *http.Request) (zonewire.Article, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return zonewire.Article{}, err
+	}
+	a, err := s.store.Article(r.Context(), id)
+	switch {
+	case err != nil:
+		return zonewire.Article{}, err
+	case !a.Withdrawn.IsZero():
+		return zonewire.Article{}, errWithdrawn
+	case a.ZoneID == 0:
+		return zonewire.Article{}, errUnknown
+	}
+	return a, nil
 }
 
 // also says who else tells the article's story, among those that are public.
@@ -84,8 +101,6 @@ func corrected(a zonewire.Article) time.Time {
 // below turns the top headings of a body into second ones: the page's own headline is the only first.
 var below = strings.NewReplacer("<h1>", "<h2>", "<h1 ", "<h2 ", "</h1>", "</h2>")
 
-// body is the article's text as a part of a page. It was sanitised and serialised when it was stored, so a tag is
+// bodyOf is an article's text as a part of a page. It was sanitised and serialised when it was stored, so a tag is
 // written in one way only and a bare < is none.
-func body(a zonewire.Article) template.HTML {
-	return template.HTML(below.Replace(a.ContentHTML))
-}
+func bodyOf(content string) template.HTML { return template.HTML(below.Replace(content)) }

@@ -12,17 +12,24 @@ import (
 	"zonewire/web"
 )
 
-// serveAt gives the handler of a site at another address than the sample's.
-func serveAt(t testing.TB, st web.Store, address string) http.Handler {
+// serveWith gives the handler over any store, with the sample's configuration changed.
+func serveWith(t testing.TB, st web.Store, change func(*web.Config)) http.Handler {
 	t.Helper()
 	set, err := templates.Load("")
 	if err != nil {
 		t.Fatalf("load templates: %v", err)
 	}
-	return web.New(st, web.Config{
-		BaseURL: address, Secret: secret, Templates: set, Feeds: feeds,
+	cfg := web.Config{
+		BaseURL: base, Secret: secret, Templates: set, Feeds: feeds,
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	change(&cfg)
+	return web.New(st, cfg)
+}
+
+func serveAt(t testing.TB, st web.Store, address string) http.Handler {
+	t.Helper()
+	return serveWith(t, st, func(c *web.Config) { c.BaseURL = address })
 }
 
 func TestBehindHTTPSABrowserStaysThere(t *testing.T) {

@@ -46,6 +46,11 @@ func TestStatus(t *testing.T) {
 		{"an unknown article", "GET", "/articles/999", 404},
 		{"an id with leading zeros is no second address", "GET", "/articles/0119", 404},
 		{"an id that overflows", "GET", "/articles/99999999999999999999", 404},
+		{"a deadline for a calendar", "GET", "/articles/119/deadline.ics", 200},
+		{"one of an article that has none", "GET", "/articles/3/deadline.ics", 404},
+		{"one of a withdrawn article is gone", "GET", "/articles/201/deadline.ics", 410},
+		{"one of an article that waits for its zone", "GET", "/articles/202/deadline.ics", 404},
+		{"one of no article", "GET", "/articles/999/deadline.ics", 404},
 		{"a list", "GET", "/lists/morning", 200},
 		{"a paused list", "GET", "/lists/zhejiang", 200},
 		{"a removed list", "GET", "/lists/former", 404},
@@ -333,8 +338,8 @@ func TestArticlePage(t *testing.T) {
 	h, _ := serve(t, sample())
 	w := get(h, "/articles/119")
 	doc := parse(t, w)
-	equal(t, "date as read", texts(doc, "article time:first-child"), []string{"2026年11月23日 16:05"})
-	equal(t, "headings, the body's below the page's", texts(doc, "h2"), []string{"一、总体情况", "二、项目清单", "附件"})
+	equal(t, "date as read", texts(doc, "article > header .meta > time:first-child"), []string{"2026年11月23日 16:05"})
+	equal(t, "headings, the body's below the page's", texts(doc, "h2"), []string{"一、总体情况", "二、项目清单", "附件", "更正", "总体情况"})
 	equal(t, "attachments, hostile ones left out", attrs(doc, ".plain a", "href"), []string{"https://www.yunhe.example.gov.cn/files/list.pdf"})
 	equal(t, "original", attrs(doc, ".original a", "href"), []string{"https://www.yunhe.example.gov.cn/news/2026/119.html"})
 	equal(t, "article language on an English page", attrs(parse(t, get(h, "/articles/119?lang=en")), "article", "lang"), []string{"zh-CN"})
@@ -349,7 +354,7 @@ func TestArticlePage(t *testing.T) {
 		t.Errorf("%d links to a hostile original, want none", n)
 	}
 	day := parse(t, get(h, "/articles/1"))
-	equal(t, "a date of a day", attrs(day, "time", "datetime"), []string{"2026-11-01"})
+	equal(t, "a date of a day", attrs(day, "article .meta > time", "datetime"), []string{"2026-11-01"})
 }
 
 func TestArticlePageSaysWhoElseTellsItAndWhenItWasCorrected(t *testing.T) {
@@ -362,11 +367,11 @@ func TestArticlePageSaysWhoElseTellsItAndWhenItWasCorrected(t *testing.T) {
 		{"a copy names the first and the other copies, none withdrawn or waiting for its zone", "/articles/119",
 			[]string{"2026年11月23日 16:05 · 来源：云河经济技术开发区管委会 · 林一舟 · 更正于 2026年11月24日 08:30",
 				"另见：青滩高新技术产业开发区管委会、北岭综合保税区管委会、南杉边境经济合作区管委会 等 4 处"},
-			[]string{"https://www.qingtan.example.gov.cn/news/2026/2.html", "/articles/3", "https://www.nanshan.example.gov.cn/news/2026/4.html"}},
+			[]string{"#corrections", "https://www.qingtan.example.gov.cn/news/2026/2.html", "/articles/3", "https://www.nanshan.example.gov.cn/news/2026/4.html"}},
 		{"in English, with links that keep the language", "/articles/119?lang=en",
 			[]string{"23 November 2026 16:05 · Source: 云河经济技术开发区管委会 · 林一舟 · corrected on 24 November 2026 08:30",
 				"Also at: 青滩高新技术产业开发区管委会, 北岭综合保税区管委会, 南杉边境经济合作区管委会 and 1 more"},
-			[]string{"https://www.qingtan.example.gov.cn/news/2026/2.html", "/articles/3?lang=en", "https://www.nanshan.example.gov.cn/news/2026/4.html"}},
+			[]string{"#corrections", "https://www.qingtan.example.gov.cn/news/2026/2.html", "/articles/3?lang=en", "https://www.nanshan.example.gov.cn/news/2026/4.html"}},
 		{"a story that nobody else tells", "/articles/1", []string{"2026年11月1日 · 来源：云河经济技术开发区管委会"}, []string{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -376,7 +381,8 @@ func TestArticlePageSaysWhoElseTellsItAndWhenItWasCorrected(t *testing.T) {
 		})
 	}
 	corrected := parse(t, get(h, "/articles/119"))
-	equal(t, "times", attrs(corrected, "article time", "datetime"), []string{"2026-11-23T16:05:00+08:00", "2026-11-24T08:30:00+08:00"})
+	equal(t, "times", attrs(corrected, "article time", "datetime"), []string{"2026-11-23T16:05:00+08:00", "2026-11-24T08:30:00+08:00",
+		"2026-12-05T17:30:00+08:00", "2026-11-24T08:30:00+08:00", "2026-11-23T20:30:00+08:00"})
 }
 
 func TestWithdrawnArticleLeavesATombstone(t *testing.T) {

@@ -73,9 +73,16 @@ func sample() *fake {
 		{URL: "javascript:alert(1)", Name: "坏链接"},
 	}
 	rich.Received, rich.Updated = rich.Published.Add(time.Hour), now
+	rich.Deadline = time.Date(2026, 12, 5, 17, 30, 0, 0, zonewire.Shanghai)
+	f.revisions = map[int64][]zonewire.Revision{119: {
+		{Replaced: now, Title: rich.Title, ContentHTML: `<h2>总体情况</h2><p>此次开工的 8 个项目总投资 68 亿元。</p>`},
+		{Replaced: now.Add(-12 * time.Hour), Title: "云河经开区 8 个项目<集中>开工", ContentHTML: `<h2>总体情况</h2><p>此次开工的 8 个项目总投资 68 亿元。</p>`},
+	}}
+	f.articles[0].Deadline, f.articles[0].DeadlineDay = day(25), true
+	f.articles[1].Deadline, f.articles[1].DeadlineDay = day(23), true
 	f.articles = append(f.articles,
-		zonewire.Article{ID: 201, ZoneID: 1, Zone: "yunhe", Title: "已撤下的消息", Withdrawn: now, DupOf: 2},
-		zonewire.Article{ID: 202, ZoneRaw: "未知园区", Title: "等待归档的消息", DupOf: 2},
+		zonewire.Article{ID: 201, Deadline: day(30), ZoneID: 1, Zone: "yunhe", Title: "已撤下的消息", Withdrawn: now, DupOf: 2},
+		zonewire.Article{ID: 202, Deadline: day(30), ZoneRaw: "未知园区", Title: "等待归档的消息", DupOf: 2},
 		zonewire.Article{ID: 203, Change: 1, ZoneID: 5, Zone: "nanshan", Province: "云南省", Title: `<script>alert("标题")</script>`, URL: "javascript:alert(2)", ContentHTML: "<p>正文</p>", Received: now, Suspect: true},
 	)
 	for _, i := range []int{2, 3, 6, 118} { // the story of article 2

@@ -44,6 +44,7 @@ type Articles interface {
 	// Copies lists the standing articles that tell a story, known by the id of the one that told it first: that one and
 	// those after it, without their bodies, the oldest first.
 	Copies(ctx context.Context, story int64) ([]zonewire.Article, error)
+	Revisions(ctx context.Context, id int64) ([]zonewire.Revision, error)
 }
 
 // Lists finds lists.
@@ -128,6 +129,7 @@ func New(st Store, cfg Config) http.Handler {
 		{"/{$}", read, s.home},
 		{"/zones/{slug}", read, s.zone},
 		{"/articles/{id}", read, s.article},
+		{"/articles/{id}/deadline.ics", read, s.calendar},
 		{"/lists/{slug}", read, s.list},
 		{"/digests/{id}", read, s.digest},
 		{"/unsubscribe/{token}", act, s.unsubscribe},
