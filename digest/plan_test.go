@@ -38,6 +38,12 @@ func (c *plainComposer) Preview(m zonewire.Mail, h digest.Held) (zonewire.Mail, 
 
 func said(e digest.Edition) string {
 	text := fmt.Sprintf("%s [%s] %v", e.Locale, e.Audience, ids(e.Articles))
+	if e.Notes != nil {
+		text += fmt.Sprintf(", notes %q", notesSaid(e.Notes))
+	}
+	if e.Silent != nil {
+		text += fmt.Sprintf(", silent %v", e.Silent[0].Source)
+	}
 	for _, a := range e.Articles {
 		if copies := e.Copies[a.ID]; copies != nil {
 			text += fmt.Sprintf(", %d also %v", a.ID, ids(copies))
@@ -46,9 +52,13 @@ func said(e digest.Edition) string {
 	return text
 }
 
+// ids are those of the articles; what was withdrawn has a minus before it.
 func ids(articles []zonewire.Article) []int64 {
 	var all []int64
 	for _, a := range articles {
+		if !a.Withdrawn.IsZero() {
+			a.ID = -a.ID
+		}
 		all = append(all, a.ID)
 	}
 	return all
@@ -328,29 +338,43 @@ func TestRecompose(t *testing.T) {
 		return a
 	}
 	first, second, third := news(1, 1, 2*time.Hour), copyOf(1, 2, 2), news(3, 1, time.Hour)
+	notes := []zonewire.Note{noted(11, 1, "c", 9), noted(12, 2, "w", 3)}
+	gone := noted(11, 1, "c", 9)
+	gone.Article.Withdrawn = slot.Add(time.Hour)
 	tests := []struct {
 		name, zones, web string
 		articles         []zonewire.Article
-		want, page       string
+		notes            []zonewire.Note
+		silent           []zonewire.Silence
+		want, page       string // an empty mail: nothing is left to read
 	}{
-		{"what stands is mailed", "", "", []zonewire.Article{first, third}, "mail en [] [3 1]", ""},
-		{"what was withdrawn is not", "", "", []zonewire.Article{withdrawn(first), third}, "mail en [] [3]", ""},
-		{"the copy takes the place of a story withdrawn", "", "", []zonewire.Article{withdrawn(first), second}, "mail en [] [2]", ""},
-		{"a copy is named", "", "", []zonewire.Article{first, second}, "mail en [] [1], 1 also [2]", ""},
-		{"a copy that was withdrawn is not", "", "", []zonewire.Article{first, withdrawn(second)}, "mail en [] [1]", ""},
-		{"the zones stay", "1", "", []zonewire.Article{first, second, withdrawn(third)}, "mail en [1] [1]", ""},
-		{"the page is made again too", "", "old page", []zonewire.Article{first}, "mail en [] [1]", "page en [] [1]"},
-		{"nothing is left", "", "old page", []zonewire.Article{withdrawn(first)}, "", ""},
-		{"nothing is left of the zones", "2", "", []zonewire.Article{first, withdrawn(second)}, "", ""},
+		{"what stands is mailed", "", "", []zonewire.Article{first, third}, nil, nil, "mail en [] [3 1]", ""},
+		{"what was withdrawn is not", "", "", []zonewire.Article{withdrawn(first), third}, nil, nil, "mail en [] [3]", ""},
+		{"the copy takes the place of a story withdrawn", "", "", []zonewire.Article{withdrawn(first), second}, nil, nil, "mail en [] [2]", ""},
+		{"a copy is named", "", "", []zonewire.Article{first, second}, nil, nil, "mail en [] [1], 1 also [2]", ""},
+		{"a copy that was withdrawn is not", "", "", []zonewire.Article{first, withdrawn(second)}, nil, nil, "mail en [] [1]", ""},
+		{"the zones stay", "1", "", []zonewire.Article{first, second, withdrawn(third)}, nil, nil, "mail en [1] [1]", ""},
+		{"the page is made again too", "", "old page", []zonewire.Article{first}, nil, nil, "mail en [] [1]", "page en [] [1]"},
+		{"and keeps the place of what was withdrawn", "", "old page", []zonewire.Article{withdrawn(first), third}, nil, nil, "mail en [] [3]", "page en [] [3 -1]"},
+		{"also where a copy tells the story now", "", "old page", []zonewire.Article{withdrawn(first), second, third}, nil, nil, "mail en [] [3 2]", "page en [] [3 2 -1]"},
+		{"but not of a copy, which had none", "", "old page", []zonewire.Article{first, withdrawn(second)}, nil, nil, "mail en [] [1]", "page en [] [1]"},
+		{"nothing is left", "", "", []zonewire.Article{withdrawn(first)}, nil, nil, "", ""},
+		{"nothing is left, and the page says so", "", "old page", []zonewire.Article{withdrawn(first), withdrawn(second), withdrawn(third)}, nil, nil, "", "page en [] [-3 -1]"},
+		{"nothing is left of the zones", "2", "", []zonewire.Article{first, withdrawn(second)}, nil, nil, "", ""},
+		{"what was told beside the news is told again", "", "old page", []zonewire.Article{first}, notes, []zonewire.Silence{{Source: "a"}},
+			`mail en [] [1], notes ["12 withdrawn 3" "11 corrected 9"], silent a`, `page en [] [1], notes ["12 withdrawn 3" "11 corrected 9"], silent a`},
+		{"of the zones", "1", "", []zonewire.Article{first}, notes, []zonewire.Silence{{Source: "a", Zone: 2}}, `mail en [1] [1], notes ["11 corrected 9"]`, ""},
+		{"what was corrected then and is withdrawn now is withdrawn", "", "", []zonewire.Article{first}, []zonewire.Note{gone}, nil, `mail en [] [1], notes ["11 withdrawn -1"]`, ""},
+		{"a note of an item is none, withdrawn or not", "", "", []zonewire.Article{first, withdrawn(third)}, []zonewire.Note{noted(1, 1, "c", 2), noted(3, 1, "c", 2)}, nil, "mail en [] [1]", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			mail := zonewire.Mail{From: "then@example.org", ReplyTo: "then-desk@example.org", Host: "then.example", BaseURL: "https://then.example",
-				List: "then", ListTitle: "Then", Locale: "en", Digest: 17, Date: slot}
+				List: "then", ListTitle: "Then", Locale: "en", Digest: 17, Date: slot, Subject: "old", HTML: []string{"old"}, Text: []string{"old"}}
 			before := slices.Clone(tt.articles)
 			got, some, err := planner(&plainComposer{}).Recompose(
 				zonewire.PlanRequest{List: zonewire.List{ID: 5, Slug: "now", Title: "Now", From: "now@example.org", MaxAge: time.Minute}, Digest: 17,
-					Slot: slot, Articles: tt.articles, Zones: zones},
+					Slot: slot, Articles: tt.articles, Zones: zones, Notes: tt.notes, Silent: tt.silent},
 				zonewire.Variant{ID: 4, Digest: 17, Locale: "en", Zones: tt.zones, Web: tt.web, Mail: mail})
 			if err != nil {
 				t.Fatal(err)
@@ -361,10 +385,10 @@ func TestRecompose(t *testing.T) {
 			if diff := cmp.Diff(before, tt.articles); diff != "" {
 				t.Errorf("the question was changed (-before +after):\n%s", diff)
 			}
-			if !some {
-				return
+			mail.HTML, mail.Text = nil, nil // the words that were withdrawn are in them
+			if some {
+				mail.Subject = tt.want
 			}
-			mail.Subject = tt.want
 			want := zonewire.Variant{Digest: 17, Locale: "en", Zones: tt.zones, Items: got.Items, Web: tt.page, Mail: mail}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("variant (-want +got):\n%s", diff)
