@@ -78,6 +78,11 @@ func TestPagesFitTheScreen(t *testing.T) {
 		"switched":    "/zones/qingtan?lang=en",
 		"switchedart": "/articles/119?lang=en",
 		"homeen":      "/?lang=en",
+		"found":       searchPath("/", "新能源 云河"),
+		"zonefound":   searchPath("/zones/yunhe", "安全生产"),
+		"zonesfound":  searchPath("/", "开发区"),
+		"nothing":     searchPath("/", "没有这样的词"),
+		"founden":     searchPath("/", "yunhe", "lang", "en"),
 		"listen":      "/lists/zhejiang?lang=en",
 	}
 	for name, path := range paths {

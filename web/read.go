@@ -14,7 +14,7 @@ import (
 
 const (
 	headlines = 20  // on the front page
-	pageSize  = 50  // articles of a zone on one page
+	pageSize  = 30  // articles of a zone on one page
 	allZones  = 200 // more open zones than this are shown a province at a time
 )
 

@@ -101,7 +101,7 @@ func TestHostileSearchIsText(t *testing.T) {
 			if got := box.AttrOr("value", ""); len([]rune(got)) > 100 || strings.ContainsAny(got, "\u202e\u2066\u200f\x00\x1b") {
 				t.Errorf("%q stands in the box as %q", q, got)
 			}
-			equal(t, "attributes of the box", len(box.Get(0).Attr), 7)
+			equal(t, "attributes of the box", len(box.Get(0).Attr), 8)
 			equal(t, "what it put into the page", doc.Find("main img, main script, [autofocus]").Length(), 0)
 		}
 	}
