@@ -119,6 +119,12 @@ func (l List) Takes(a Article, z Zone) bool {
 	return true
 }
 
+// SameNews reports whether two lists carry the same news, perhaps at different times.
+func (l List) SameNews(o List) bool {
+	return l.All == o.All && l.Province == o.Province && l.City == o.City && slices.Equal(l.ZoneIDs, o.ZoneIDs) &&
+		l.Category == o.Category && l.Keyword == o.Keyword
+}
+
 // Covers reports whether the list may ever carry news of the zone.
 func (l List) Covers(z Zone) bool {
 	return l.Takes(Article{ZoneID: z.ID, Category: l.Category, Title: l.Keyword}, z)

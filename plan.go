@@ -13,8 +13,9 @@ type Planning interface {
 	// Plan decides what a slot becomes. Without items there is nothing new: the slot is skipped.
 	Plan(r PlanRequest) (Plan, error)
 
-	// Recompose makes the mail of a stored variant again from r.Articles, the frozen items that still stand. It
-	// answers false when nothing is left to read.
+	// Recompose makes the mail of a stored variant again from r.Articles, the frozen items, those withdrawn among them. It
+	// answers false when nothing is left to read; the page of the archive, in a variant that has one, says even then what
+	// stood there.
 	Recompose(r PlanRequest, v Variant) (Variant, bool, error)
 }
 
@@ -24,7 +25,7 @@ type PlanRequest struct {
 	Digest    int64 // the id that the digest has or will have: links in the mail name it
 	Slot      time.Time
 	Now       time.Time
-	Articles  []Article // of the window and not yet in the list, by sequence
+	Articles  []Article // of the window and not yet in the list, by sequence; see [Planning.Recompose]
 	Zones     map[int64]Zone
 	Audiences []Audience // of the active subscriptions
 	Notes     []Note     // of articles that the list has mailed, not told yet; in [Planning.Recompose] those told

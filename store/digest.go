@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -184,7 +183,12 @@ var (
 	qWithdraw = sqlText(`UPDATE article SET withdrawn_ms = ?2, withdrawn_reason = ?3, change = ?4 WHERE id = ?1`)
 	qPurge    = sqlText(`UPDATE article SET title = '', summary = '', content_html = '', image = '' WHERE id = ?1`)
 	qPurgeRev = sqlText(`DELETE FROM article_revision WHERE article_id = ?1`)
-	qCarriers = sqlText(`SELECT digest_id FROM digest_item WHERE article_id = ?1 ORDER BY digest_id`)
+	// The digests that carry an article, or tell what became of it.
+	qCarriers = sqlText(`
+		SELECT digest_id FROM digest_item WHERE article_id = ?1
+		UNION
+		SELECT digest_id FROM digest_note WHERE article_id = ?1
+		ORDER BY 1`)
 	// The newest variant of each audience: those before it were replaced by earlier withdrawals.
 	qVariantsOf = sqlText(`
 		SELECT MAX(id)
@@ -257,7 +261,7 @@ func (db *DB) WithdrawArticle(ctx context.Context, act zonewire.Act, id int64, r
 	return recut, err
 }
 
-// recutDigest composes a digest's mails again from the frozen items that still stand. Mails long sent are left alone,
+// recutDigest composes a digest's mails again from the frozen items, of which some no longer stand. Mails long sent are left alone,
 // but for the page of the archive.
 func recutDigest(ctx context.Context, q querier, act zonewire.Act, digest int64, purge bool, planning zonewire.Planning) (int, error) {
 	d, err := digestByID(ctx, q, digest)
@@ -278,7 +282,12 @@ func recutDigest(ctx context.Context, q querier, act zonewire.Act, digest int64,
 	if r.Articles, err = articlesByID(ctx, q, ids); err != nil {
 		return 0, err
 	}
-	r.Articles = slices.DeleteFunc(r.Articles, func(a zonewire.Article) bool { return !a.Withdrawn.IsZero() })
+	if r.Notes, err = notesOf(ctx, q, digest); err != nil {
+		return 0, err
+	}
+	if r.Silent, err = silentOf(ctx, q, digest); err != nil {
+		return 0, err
+	}
 	variants, err := collect(ctx, q, qVariantsOf, []any{digest}, scanInt)
 	if err != nil {
 		return 0, err
@@ -323,8 +332,15 @@ func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int
 		if n, err = q.exec(ctx, qRepoint, old.ID, v.ID, toMs(r.Now)); err != nil {
 			return 0, err
 		}
-	} else if n, err = q.exec(ctx, qEmptied, old.ID, toMs(r.Now)); err != nil {
-		return 0, err
+	} else {
+		if n, err = q.exec(ctx, qEmptied, old.ID, toMs(r.Now)); err != nil {
+			return 0, err
+		}
+		if v.Web != "" { // the archive still says that something stood there
+			if _, err := insertVariant(ctx, q, r.Digest, v); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if _, err := q.exec(ctx, qVariantWeb, old.ID); err != nil {
 		return 0, err
@@ -374,7 +390,7 @@ func insertVariant(ctx context.Context, q querier, digest int64, v zonewire.Vari
 	return id, q.row(ctx, qVariantInsert, []any{digest, v.Locale, v.Zones, v.Told, int64(v.Items), toFlag(v.Web != ""), body}, &id)
 }
 
-// DueLists gives the lists whose next slot has come.
+// DueLists gives the lists whose next slot has come: an instant list, if an article waits for it that had come by now.
 func (db *DB) DueLists(ctx context.Context, now time.Time) ([]zonewire.List, error) {
 	all, err := listsWhere(ctx, db.reader(), qListsDue, toMs(now))
 	return all, readError("due lists", err)

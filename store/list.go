@@ -23,7 +23,7 @@ var (
 		SELECT ` + listColumns + `
 		FROM list
 		WHERE removed_ms = 0 AND paused = 0 AND next_slot_ms > 0 AND next_slot_ms <= ?1
-			AND (schedule <> '@instant' OR watermark < (SELECT n FROM counter WHERE name = 'item'))
+			AND (schedule <> '@instant' OR EXISTS (SELECT 1 FROM article a WHERE a.seq > list.watermark AND +a.received_ms <= ?1))
 		ORDER BY next_slot_ms, id`)
 	qListZones = sqlText(`
 		SELECT l.zone_id, z.slug
@@ -255,6 +255,12 @@ func (db *DB) RemoveList(ctx context.Context, act zonewire.Act, slug string) (ca
 			return err
 		}
 		cancelled = int(n)
+		if err := moveReaders(ctx, q, act, l); err != nil { // no next digest comes that they could wait for
+			return err
+		}
+		if _, err := q.exec(ctx, qSwitchEnd, l.ID); err != nil {
+			return err
+		}
 		if _, err := q.exec(ctx, qListRemove, l.ID, toMs(act.At)); err != nil {
 			return err
 		}

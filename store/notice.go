@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"zonewire"
 )
@@ -14,7 +15,7 @@ import (
 var qNoticeAdd = sqlText(`
 		INSERT INTO notice (kind, subscriber_id, email, body, created_ms, state, reason, attempts, losses, next_ms, claim,
 			worker_id, began_ms, done_ms, code, enhanced, reply)
-		VALUES (?1, ?2, ?3, ?4, ?5, 0, '', 0, 0, ?5, 0, 0, 0, 0, 0, '', '')
+		VALUES (?1, ?2, ?3, ?4, ?5, 0, '', 0, 0, ?6, 0, 0, 0, 0, 0, '', '')
 		RETURNING id`)
 
 // AddNotice queues a mail that is no digest: it goes ahead of digests, by the same outbox. subscriber is 0 if the
@@ -30,11 +31,16 @@ func (db *DB) AddNotice(ctx context.Context, act zonewire.Act, kind string, subs
 }
 
 func addNotice(ctx context.Context, q querier, act zonewire.Act, kind string, subscriber int64, email string, mail zonewire.Mail) (id int64, err error) {
+	return addNoticeFor(ctx, q, act, act.At, kind, subscriber, email, mail)
+}
+
+// addNoticeFor queues a notice that goes out at a moment.
+func addNoticeFor(ctx context.Context, q querier, act zonewire.Act, at time.Time, kind string, subscriber int64, email string, mail zonewire.Mail) (id int64, err error) {
 	body, err := pack(mail)
 	if err != nil {
 		return 0, err
 	}
-	return id, q.row(ctx, qNoticeAdd, []any{kind, nullID(subscriber), email, body, toMs(act.At)}, &id)
+	return id, q.row(ctx, qNoticeAdd, []any{kind, nullID(subscriber), email, body, toMs(act.At), toMs(at)}, &id)
 }
 
 // pack makes a value small enough to keep: Chinese HTML shrinks to a fifth.

@@ -78,6 +78,7 @@ func (db *DB) PlanNext(ctx context.Context, now time.Time, planning zonewire.Pla
 			return planning.Slots(l, now)
 		})
 		switch {
+		case err == nil && d.ID == 0: // an instant list of whose news nothing matched
 		case err == nil:
 			return d, true, nil
 		case errors.Is(err, errSlotTaken), errors.Is(err, zonewire.ErrNotFound):
@@ -102,6 +103,7 @@ func (db *DB) CutDigest(ctx context.Context, act zonewire.Act, list string, slot
 
 func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, planning zonewire.Planning, slots func(zonewire.List) (slot, next time.Time, err error)) (digest zonewire.Digest, err error) {
 	err = db.write(ctx, "plan list "+slug, func(q querier) error {
+		digest = zonewire.Digest{}
 		var hi int64
 		if err := q.row(ctx, qCounterLock, []any{"item"}, &hi); err != nil {
 			return err
@@ -115,6 +117,11 @@ func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, plann
 			return err
 		}
 		scheduled := !next.Equal(l.NextSlot)
+		if scheduled && l.IsInstant() {
+			if some, err := matches(ctx, q, l, hi); err != nil || !some {
+				return errors.Join(err, advance(ctx, q, l, hi, l.NextSlot))
+			}
+		}
 		late := scheduled && zonewire.Late(l, slot, act.At)
 		if late {
 			hi = l.Watermark // the articles come with the next slot
@@ -139,8 +146,18 @@ func (db *DB) planList(ctx context.Context, act zonewire.Act, slug string, plann
 		if err != nil {
 			return err
 		}
+		if scheduled && l.IsInstant() {
+			if next, err = afterInstant(ctx, q, l, slot); err != nil {
+				return err
+			}
+		}
 		if err := advance(ctx, q, l, hi, next); err != nil {
 			return err
+		}
+		if !late {
+			if err := moveReaders(ctx, q, act, l); err != nil {
+				return err
+			}
 		}
 		if err := audit(ctx, q, act, "digest.plan", fmt.Sprintf("digest:%d", id), "list:"+slug); err != nil {
 			return err
@@ -173,8 +190,8 @@ func advance(ctx context.Context, q querier, l zonewire.List, hi int64, next tim
 }
 
 // planRequest gathers what a digest of the window (list.Watermark, hi] is planned from.
-func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64) (r zonewire.PlanRequest, err error) {
-	r.List = l
+func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64, now time.Time) (r zonewire.PlanRequest, err error) {
+	r.List, r.Now = l, now
 	r.Articles, err = collect(ctx, q, qWindow, []any{l.Watermark, hi, l.ID}, func(rows *sql.Rows) (zonewire.Article, error) { return scanArticle(rows) })
 	if err != nil {
 		return r, err
@@ -187,6 +204,13 @@ func planRequest(ctx context.Context, q querier, l zonewire.List, hi int64) (r z
 		err := rows.Scan(&a.Locale, &a.Zones, &a.Told, &a.Size)
 		return a, err
 	})
+	if err != nil {
+		return r, err
+	}
+	if r.Notes, err = notesDue(ctx, q, l, now); err != nil {
+		return r, err
+	}
+	r.Silent, err = silentSources(ctx, q, l, r.Zones, now)
 	return r, err
 }
 
@@ -198,11 +222,11 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 	if err := noteTold(ctx, q, l, hi); err != nil {
 		return err
 	}
-	r, err := planRequest(ctx, q, l, hi)
+	r, err := planRequest(ctx, q, l, hi, act.At)
 	if err != nil {
 		return err
 	}
-	r.Digest, r.Slot, r.Now = id, slot, act.At
+	r.Digest, r.Slot = id, slot
 	plan, err := planning.Plan(r)
 	if err != nil {
 		return err
@@ -218,6 +242,9 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 		if _, err := q.exec(ctx, qItemInsert, l.ID, article, id, int64(i)); err != nil {
 			return err
 		}
+	}
+	if err := recordNotes(ctx, q, l, id, plan.Notes, r.Silent); err != nil {
+		return err
 	}
 	recipients, err := addDeliveries(ctx, q, act, l, id, r.Audiences, plan)
 	if err != nil {
@@ -279,10 +306,10 @@ func (db *DB) PreviewDigest(ctx context.Context, list string, slot, now time.Tim
 	if err := q.row(ctx, qCounter, []any{"item"}, &hi); err != nil {
 		return zonewire.Plan{}, readError("preview "+list, err)
 	}
-	r, err := planRequest(ctx, q, l, hi)
+	r, err := planRequest(ctx, q, l, hi, now)
 	if err != nil {
 		return zonewire.Plan{}, readError("preview "+list, err)
 	}
-	r.Slot, r.Now, r.Audiences = slot, now, audiences
+	r.Slot, r.Audiences = slot, audiences
 	return planning.Plan(r)
 }

@@ -248,8 +248,8 @@ func TestASuppressionOutlivesErasureAndIsLiftedByForceOrByTheOwner(t *testing.T)
 	p.want("r@example.com", "bounced hard bounce")
 	join(false, "")
 	p.want("r@example.com", "pending")
-	sub := must[zonewire.Subscriber](t)(db.Subscriber(t.Context(), "r@example.com")).Subscriptions[0]
-	must[zonewire.Subscription](t)(db.Confirm(t.Context(), p.act(), sub.ID))
+	check(t, db.RequestPlace(t.Context(), p.act(), wishFor("l", "r@example.com")))
+	must[zonewire.Subscription](t)(db.ConfirmPlace(t.Context(), p.act(), letterTo(t, db, p.at()+time.Minute, "r@example.com").ticket))
 	p.want("r@example.com", "active")
 	if all := must[[]zonewire.Suppression](t)(db.Suppressions(t.Context(), 9)); len(all) != 0 {
 		t.Errorf("the owner has confirmed and is still suppressed: %+v", all)

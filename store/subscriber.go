@@ -12,7 +12,7 @@ import (
 )
 
 const subscriptionColumns = `s.id, s.subscriber_id, s.list_id, l.slug, s.state, s.zones, s.confirmed_ms, s.consent, s.paused_until_ms,
-			s.created_ms, s.ended_ms, s.reason
+			s.created_ms, s.ended_ms, s.reason, COALESCE((SELECT w.slug FROM list w WHERE w.id = s.switch_to), '')
 		FROM subscription s
 		JOIN list l ON l.id = s.list_id`
 
@@ -62,7 +62,8 @@ var (
 		RETURNING id`)
 	qSubscriptionState = sqlText(`
 		UPDATE subscription
-		SET state = ?2, confirmed_ms = ?3, consent = ?4, paused_until_ms = ?5, ended_ms = ?6, reason = ''
+		SET state = ?2, confirmed_ms = ?3, consent = ?4, paused_until_ms = ?5, ended_ms = ?6, reason = '',
+			switch_to = CASE WHEN CAST(?2 AS TEXT) IN ('active', 'paused') THEN switch_to END
 		WHERE id = ?1`)
 	qPauseOver = sqlText(`
 		UPDATE subscription
@@ -103,7 +104,7 @@ func subscriptionsWhere(ctx context.Context, q querier, text query, args ...any)
 		var s zonewire.Subscription
 		var set string
 		var confirmed, until, created, ended int64
-		err := rows.Scan(&s.ID, &s.Subscriber, &s.ListID, &s.List, &s.State, &set, &confirmed, &s.Consent, &until, &created, &ended, &s.Reason)
+		err := rows.Scan(&s.ID, &s.Subscriber, &s.ListID, &s.List, &s.State, &set, &confirmed, &s.Consent, &until, &created, &ended, &s.Reason, &s.SwitchTo)
 		if err != nil {
 			return s, err
 		}
@@ -217,9 +218,7 @@ func settleSubscription(ctx context.Context, q querier, act zonewire.Act, n zone
 		return err
 	}
 	if state == zonewire.SubPending && n.Letters != nil {
-		t := zonewire.Ticket{Purpose: zonewire.PurposeConfirm, Subscriber: person, Subscription: sub.ID, Expires: act.At.Add(zonewire.ConfirmFor),
-			Wish: zonewire.Wish{Locale: n.Locale, Zones: zones, Consent: n.Consent}}
-		if err := sendLetter(ctx, q, act, n.Letters, zonewire.LetterConfirm, &t, list, n.Address.Given, n.Locale); err != nil {
+		if err := askToConfirm(ctx, q, act, n, list, zonewire.Subscriber{ID: person, Email: n.Address.Given}, *sub, zones); err != nil {
 			return err
 		}
 	}
@@ -329,7 +328,14 @@ func changeWithin(ctx context.Context, q querier, act zonewire.Act, id int64, ac
 	return sub, audit(ctx, q, act, action, subject(sub.Subscriber), "list:"+sub.List)
 }
 
-const actUnsubscribe = "subscriber.unsubscribe"
+// What the audit calls changes of a place.
+const (
+	actConfirm     = "subscriber.confirm"
+	actUnsubscribe = "subscriber.unsubscribe"
+	actUndo        = "subscriber.undo"
+	actPause       = "subscriber.pause"
+	actResume      = "subscriber.resume"
+)
 
 // Unsubscribe ends a subscription and, in the same transaction, cancels its deliveries that were not begun. Ending it
 // twice is the same as once.
@@ -353,43 +359,33 @@ func leaving(act zonewire.Act) change {
 	}
 }
 
-// Confirm makes a pending subscription active, and lifts a suppression of the address: its owner has just shown that
-// mail arrives there and is wanted. Confirming twice is the same as once; one that was ended since is
-// [zonewire.ErrGone].
-func (db *DB) Confirm(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
-	return db.changeSubscription(ctx, act, id, "subscriber.confirm", func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
-		switch s.State {
-		case zonewire.SubPending:
-			s.State, s.Confirmed = zonewire.SubActive, act.At
-			return true, welcome(ctx, q, s.Subscriber)
-		case zonewire.SubActive, zonewire.SubPaused:
-			return false, nil
-		}
-		return false, fmt.Errorf("ended: %w", zonewire.ErrGone)
-	})
-}
-
 // PauseSubscription stops a person's digests of a list until a moment, or until resumed if that is zero.
 func (db *DB) PauseSubscription(ctx context.Context, act zonewire.Act, id int64, until time.Time) (zonewire.Subscription, error) {
-	return db.changeSubscription(ctx, act, id, "subscriber.pause", func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
+	return db.changeSubscription(ctx, act, id, actPause, pausing(act, until))
+}
+
+func pausing(act zonewire.Act, until time.Time) change {
+	return func(ctx context.Context, q querier, s *zonewire.Subscription) (bool, error) {
 		if s.State != zonewire.SubActive && s.State != zonewire.SubPaused {
 			return false, zonewire.Invalidf("the subscription to %s is %s: only an active one can pause", s.List, s.State)
 		}
 		s.State, s.PausedUntil = zonewire.SubPaused, until
 		_, err := q.exec(ctx, qCancelSubscription, s.ID, "paused", toMs(act.At), s.Subscriber)
 		return true, err
-	})
+	}
 }
 
 // ResumeSubscription ends a pause. What fell into it is not mailed.
 func (db *DB) ResumeSubscription(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
-	return db.changeSubscription(ctx, act, id, "subscriber.resume", func(_ context.Context, _ querier, s *zonewire.Subscription) (bool, error) {
-		if s.State != zonewire.SubPaused {
-			return false, nil
-		}
-		s.State, s.PausedUntil = zonewire.SubActive, time.Time{}
-		return true, nil
-	})
+	return db.changeSubscription(ctx, act, id, actResume, resuming)
+}
+
+func resuming(_ context.Context, _ querier, s *zonewire.Subscription) (bool, error) {
+	if s.State != zonewire.SubPaused {
+		return false, nil
+	}
+	s.State, s.PausedUntil = zonewire.SubActive, time.Time{}
+	return true, nil
 }
 
 // SubscriberEdit is what [DB.EditSubscriber] changes; a nil field stays.
@@ -418,11 +414,8 @@ func (db *DB) EditSubscriber(ctx context.Context, act zonewire.Act, key string, 
 			s.Locale = *e.Locale
 		}
 		if e.Address != nil {
-			if other, err := subscriberByKey(ctx, q, e.Address.Key); err == nil && other.ID != s.ID {
-				return fmt.Errorf("the new address: %w", zonewire.ErrExists)
-			}
 			address = *e.Address
-			if _, err := q.exec(ctx, qCancelSubscriber, s.ID, "address changed", toMs(act.At)); err != nil {
+			if err := leaveAddress(ctx, q, act, s.ID, address); err != nil {
 				return err
 			}
 		}
@@ -451,51 +444,6 @@ func (db *DB) EditSubscriber(ctx context.Context, act zonewire.Act, key string, 
 		return err
 	})
 	return edited, err
-}
-
-// EraseSubscriber forgets a person: the number, the states of past deliveries and the keyed hash that keeps the
-// address from being imported again are all that stays.
-func (db *DB) EraseSubscriber(ctx context.Context, act zonewire.Act, key string) (id int64, err error) {
-	err = db.write(ctx, "erase subscriber", func(q querier) error {
-		s, err := subscriberByKey(ctx, q, key)
-		if err != nil {
-			return err
-		}
-		id = s.ID
-		var hash string
-		if err := q.row(ctx, qAddressHash, []any{s.ID}, &hash); err != nil {
-			return err
-		}
-		if hash != "" {
-			if _, err := q.exec(ctx, qSuppressionAdd, hash, "erased", toMs(act.At)); err != nil {
-				return err
-			}
-		}
-		for _, sub := range s.Subscriptions {
-			_, err := q.exec(ctx, qSubscriptionState, sub.ID, string(zonewire.SubUnsubscribed), toMs(sub.Confirmed), "", int64(0), toMs(act.At))
-			if err != nil {
-				return err
-			}
-		}
-		for _, step := range []struct {
-			text query
-			args []any
-		}{
-			{qCancelSubscriber, []any{s.ID, "erased", toMs(act.At)}},
-			{qCancelNotices, []any{s.ID, "erased", toMs(act.At)}},
-			{qBlankReplies, []any{s.ID}},
-			{qBlankNotices, []any{s.ID}},
-			{qStrikesForget, []any{s.ID}},
-			{qBouncesOf, []any{s.ID, likeAny(key)}},
-			{qSubscriberErase, []any{s.ID, toMs(act.At)}},
-		} {
-			if _, err := q.exec(ctx, step.text, step.args...); err != nil {
-				return err
-			}
-		}
-		return audit(ctx, q, act, "subscriber.erase", subject(s.ID), "")
-	})
-	return id, err
 }
 
 var qReaders = sqlText(`SELECT COUNT(DISTINCT subscriber_id) FROM subscription WHERE state = 'active'`)

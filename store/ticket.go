@@ -15,19 +15,34 @@ import (
 const ticketColumns = `id, purpose, subscriber_id, COALESCE(subscription_id, 0), wish, created_ms, expires_ms, used_ms`
 
 var (
-	qTicket = sqlText(`SELECT ` + ticketColumns + ` FROM ticket WHERE id = ?1 AND purpose = ?2`)
+	qTicket       = sqlText(`SELECT ` + ticketColumns + ` FROM ticket WHERE id = ?1 AND purpose = ?2`)
 	qTicketInsert = sqlText(`
-		INSERT INTO ticket (purpose, letter, subscriber_id, subscription_id, wish, created_ms, expires_ms, used_ms)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)
+		INSERT INTO ticket (purpose, letter, subscriber_id, subscription_id, wish, created_ms, due_ms, expires_ms, used_ms)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)
 		RETURNING id`)
 	qTicketWish = sqlText(`UPDATE ticket SET wish = ?2 WHERE id = ?1`)
-	qTicketUse  = sqlText(`UPDATE ticket SET used_ms = ?2 WHERE id = ?1`)
-	qTicketsEnd = sqlText(`DELETE FROM ticket WHERE subscriber_id = ?1`)
+	qTicketUse  = sqlText(`UPDATE ticket SET used_ms = ?2 WHERE id = ?1 AND used_ms = 0`)
+	qTicketsEnd = sqlText(`DELETE FROM ticket WHERE subscriber_id = ?1 AND purpose <> ?2`)
 	qTicketsOld = sqlText(`DELETE FROM ticket WHERE expires_ms <= ?1`)
-	qTicketLast = sqlText(`
-		SELECT COUNT(*)
+	// The letters of a purpose that a person has not answered: when the last of them goes, or went, out.
+	qLetterLast = sqlText(`
+		SELECT COALESCE(MAX(due_ms), 0)
 		FROM ticket
-		WHERE subscriber_id = ?1 AND letter <> '' AND purpose = ?2 AND created_ms > ?3`)
+		WHERE subscriber_id = ?1 AND purpose = ?2 AND letter <> '' AND used_ms = 0`)
+	// The last ticket of a place that is neither used nor run out.
+	qTicketOpen = sqlText(`
+		SELECT ` + ticketColumns + `
+		FROM ticket
+		WHERE subscriber_id = ?1 AND subscription_id = ?2 AND purpose = ?3 AND used_ms = 0 AND expires_ms > ?4
+		ORDER BY id DESC
+		LIMIT 1`)
+)
+
+const (
+	// ticketKept is how long a ticket stays after it ran out, so that its link says so and not that it never was.
+	ticketKept = 30 * 24 * time.Hour
+	// letterAhead is how long a letter may wait behind others to the same person; what would wait longer is not sent.
+	letterAhead = 5 * zonewire.LetterEvery
 )
 
 func scanTicket(rows interface{ Scan(...any) error }) (zonewire.Ticket, error) {
@@ -48,32 +63,80 @@ func scanTicket(rows interface{ Scan(...any) error }) (zonewire.Ticket, error) {
 	return t, nil
 }
 
-// addTicket writes a ticket and gives it its id. Those that have run out go when another comes.
-func addTicket(ctx context.Context, q querier, act zonewire.Act, letter zonewire.Letter, t *zonewire.Ticket) error {
+func ticketWhere(ctx context.Context, q querier, text query, args ...any) (zonewire.Ticket, error) {
+	return scanTicket(q.x.QueryRowContext(ctx, q.text(text), args...))
+}
+
+// ticket finds one of a purpose, run out or used or not.
+func ticket(ctx context.Context, q querier, purpose zonewire.Purpose, id int64) (zonewire.Ticket, error) {
+	return ticketWhere(ctx, q, qTicket, id, string(purpose))
+}
+
+// ticketAt is [ticket] for one that has not run out: [zonewire.ErrGone].
+func ticketAt(ctx context.Context, q querier, purpose zonewire.Purpose, id int64, now time.Time) (zonewire.Ticket, error) {
+	t, err := ticket(ctx, q, purpose, id)
+	if err == nil && !now.Before(t.Expires) {
+		err = fmt.Errorf("ticket %d ran out: %w", id, zonewire.ErrGone)
+	}
+	return t, err
+}
+
+// Ticket finds one of a purpose, with the list of its place, which is empty if it is about the person. Used ones too:
+// Used tells. [zonewire.ErrNotFound]; [zonewire.ErrGone] if it has run out or its list was removed.
+func (db *DB) Ticket(ctx context.Context, purpose zonewire.Purpose, id int64, now time.Time) (zonewire.Ticket, zonewire.List, error) {
+	var l zonewire.List
+	q := db.reader()
+	t, err := ticketAt(ctx, q, purpose, id, now)
+	if err == nil && t.Subscription != 0 {
+		if _, l, err = subscriptionAndList(ctx, q, t.Subscription); err == nil && !l.Removed.IsZero() {
+			err = fmt.Errorf("list %s was removed: %w", l.Slug, zonewire.ErrGone)
+		}
+	}
+	return t, l, readError("ticket", err)
+}
+
+// useTicket marks the first use of a ticket.
+func useTicket(ctx context.Context, q querier, act zonewire.Act, t zonewire.Ticket) error {
+	_, err := q.exec(ctx, qTicketUse, t.ID, toMs(act.At))
+	return err
+}
+
+// addTicket writes a ticket, whose letter goes out at a moment, and gives it its id. Those that have long run out go when
+// another comes.
+func addTicket(ctx context.Context, q querier, act zonewire.Act, letter zonewire.Letter, due time.Time, t *zonewire.Ticket) error {
+	if _, err := q.exec(ctx, qTicketsOld, toMs(act.At.Add(-ticketKept))); err != nil {
+		return err
+	}
 	wish, err := json.Marshal(t.Wish)
 	if err != nil {
 		return fmt.Errorf("wish: %w", err)
 	}
-	if _, err := q.exec(ctx, qTicketsOld, toMs(act.At.Add(-ticketKept))); err != nil {
-		return err
-	}
 	t.Created = act.At
 	return q.row(ctx, qTicketInsert, []any{string(t.Purpose), string(letter), t.Subscriber, nullID(t.Subscription), string(wish),
-		toMs(t.Created), toMs(t.Expires)}, &t.ID)
+		toMs(t.Created), toMs(due), toMs(t.Expires)}, &t.ID)
 }
 
-// ticketKept is how long a ticket stays after it ran out, so that its link says so and not that it never was.
-const ticketKept = 30 * 24 * time.Hour
+// lastLetter is when the last letter of a purpose goes out, or went out, that the person has not answered.
+func lastLetter(ctx context.Context, q querier, person int64, purpose zonewire.Purpose) (time.Time, error) {
+	var due int64
+	err := q.row(ctx, qLetterLast, []any{person, string(purpose)}, &due)
+	return fromMs(due), err
+}
 
-// sendLetter makes a ticket and queues the mail that carries it.
-func sendLetter(ctx context.Context, q querier, act zonewire.Act, letters zonewire.Letters, kind zonewire.Letter, t *zonewire.Ticket, list zonewire.List, email, locale string) error {
-	if err := addTicket(ctx, q, act, kind, t); err != nil {
+// sendLetter makes a ticket that lasts for a while from the moment its mail goes out, and queues that mail.
+func sendLetter(ctx context.Context, q querier, act zonewire.Act, letters zonewire.Letters, kind zonewire.Letter, due time.Time, lasts time.Duration, t *zonewire.Ticket, list zonewire.List, to zonewire.Subscriber) error {
+	t.Subscriber, t.Expires = to.ID, due.Add(lasts)
+	if err := addTicket(ctx, q, act, kind, due, t); err != nil {
 		return err
 	}
-	mail, err := letters(kind, *t, list, cmp.Or(locale, list.Locale, zonewire.LocaleZH))
+	return mailLetter(ctx, q, act, letters, kind, due, *t, list, to)
+}
+
+func mailLetter(ctx context.Context, q querier, act zonewire.Act, letters zonewire.Letters, kind zonewire.Letter, due time.Time, t zonewire.Ticket, list zonewire.List, to zonewire.Subscriber) error {
+	mail, err := letters(kind, t, list, cmp.Or(t.Wish.Locale, to.Locale, list.Locale, zonewire.LocaleZH))
 	if err != nil {
 		return fmt.Errorf("letter %s: %w", kind, err)
 	}
-	_, err = addNotice(ctx, q, act, string(kind), t.Subscriber, email, mail)
+	_, err = addNoticeFor(ctx, q, act, due, string(kind), to.ID, to.Email, mail)
 	return err
 }

@@ -30,32 +30,58 @@ var (
 	qToldClear = sqlText(`DELETE FROM plan_told WHERE subscription_id IN (SELECT id FROM subscription WHERE list_id = ?1)`)
 )
 
-// noteTold notes, for the digest being planned, which of its stories each subscription had in an earlier mail of the list:
-// another portal's copy is no news to those readers, and it is to the others.
+// noteTold notes, for the digest being planned, which of its stories each subscription had in an earlier mail of the list,
+// or of the list from which its reader moved here: another portal's copy is no news to those readers, and it is to the
+// others.
 func noteTold(ctx context.Context, q querier, l zonewire.List, hi int64) error {
-	type telling struct{ story, digest, zone, withdrawn int64 }
-	tellings, err := collect(ctx, q, qToldStories, []any{l.Watermark, hi, l.ID}, func(rows *sql.Rows) (telling, error) {
-		var t telling
-		err := rows.Scan(&t.story, &t.digest, &t.zone, &t.withdrawn)
-		return t, err
-	})
+	told, err := toldBy(ctx, q, l, hi, l.ID)
 	if err != nil {
 		return err
 	}
-	told := map[int64][]int64{} // stories by subscription
-	for _, t := range tellings {
-		readers, err := collect(ctx, q, qToldReaders, []any{t.digest, t.zone, t.withdrawn}, scanInt)
-		if err != nil {
-			return err
+	places, err := movedTo(ctx, q, l.ID)
+	if err != nil {
+		return err
+	}
+	var by map[int64][]int64
+	for i, m := range places {
+		if i == 0 || m.list != places[i-1].list {
+			if by, err = toldBy(ctx, q, l, hi, m.list); err != nil {
+				return err
+			}
 		}
-		for _, id := range readers {
-			told[id] = append(told[id], t.story)
-		}
+		told[m.here] = append(told[m.here], by[m.from]...)
 	}
 	for id, stories := range told {
+		if len(stories) == 0 {
+			continue
+		}
 		if _, err := q.exec(ctx, qToldPut, id, zonewire.ZoneSet(stories)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// toldBy is which stories of the window (l.Watermark, hi] the mails of a list have told, by subscription to that list.
+func toldBy(ctx context.Context, q querier, l zonewire.List, hi, list int64) (map[int64][]int64, error) {
+	type telling struct{ story, digest, zone, withdrawn int64 }
+	tellings, err := collect(ctx, q, qToldStories, []any{l.Watermark, hi, list}, func(rows *sql.Rows) (telling, error) {
+		var t telling
+		err := rows.Scan(&t.story, &t.digest, &t.zone, &t.withdrawn)
+		return t, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	told := map[int64][]int64{}
+	for _, t := range tellings {
+		readers, err := collect(ctx, q, qToldReaders, []any{t.digest, t.zone, t.withdrawn}, scanInt)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range readers {
+			told[id] = append(told[id], t.story)
+		}
+	}
+	return told, nil
 }

@@ -7,10 +7,11 @@ CREATE TABLE ticket (
 	subscription_id INTEGER REFERENCES subscription (id),
 	wish            TEXT NOT NULL, -- JSON object
 	created_ms      INTEGER NOT NULL,
+	due_ms          INTEGER NOT NULL, -- when its mail goes out: letters to one person keep apart
 	expires_ms      INTEGER NOT NULL,
 	used_ms         INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX ticket_subscriber ON ticket (subscriber_id, created_ms);
+CREATE INDEX ticket_subscriber ON ticket (subscriber_id, purpose);
 CREATE INDEX ticket_expires ON ticket (expires_ms);
 
 -- The list to which a place moves after the next digest of its own, and the one that it came from.
