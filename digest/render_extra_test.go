@@ -338,3 +338,134 @@ func TestFootOfAMailLeadsToThePreferencesWithoutAToken(t *testing.T) {
 		t.Error("the page for everybody leads to somebody's preferences")
 	}
 }
+
+// The bound of a part holds with all that may stand beside the news, and what is cut is counted.
+func TestPartsStaySmallBesideTheNews(t *testing.T) {
+	nasty := strings.Repeat(`<&"'`, 100)
+	tests := []struct {
+		name      string
+		articles  int
+		title     string
+		change    func(*digest.Edition)
+		closing   int
+		summaries bool // are any left
+		all       bool // is every story told
+	}{
+		{"60 stories", 60, "标题", nil, 12, true, true},
+		{"500 stories", 500, "年产二十万套电驱系统项目开工", nil, 12, true, false},
+		{"500 stories, 12 told in full", 500, "标题", func(e *digest.Edition) { e.List.MaxItems = 12 }, 12, false, false},
+		{"500 long titles", 500, strings.Repeat("关于进一步优化营商环境的若干措施", 40), nil, 12, true, false},
+		{"500 titles that escaping makes long", 500, nasty, nil, 12, false, false},
+		{"at addresses as long as they may be", 500, "标题", func(e *digest.Edition) {
+			for i := range e.Articles {
+				e.Articles[i].URL = "https://www.example.cn/?" + strings.Repeat("&a", 480)
+			}
+		}, 12, false, false},
+		{"all of it, at three places each", 500, nasty, func(e *digest.Edition) {
+			tellAgain(e, "/?"+strings.Repeat("&a", 80))
+			for i := range e.Articles {
+				e.Articles[i].URL, e.Articles[i].Source = "https://www.example.cn/?"+strings.Repeat("&a", 480), nasty
+			}
+		}, 6, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := big(t, tt.articles, 12, tt.title)
+			for i := range 12 {
+				e.Articles[3*i].Deadline = e.Slot.Add(time.Duration(i+1) * 24 * time.Hour)
+			}
+			for i := range 20 {
+				n := zonewire.Note{Article: e.Articles[0], Kind: zonewire.NoteCorrected, At: e.Slot}
+				n.Article.ID = int64(9000 + i)
+				e.Notes = append(e.Notes, n)
+				e.Silent = append(e.Silent, zonewire.Silence{Source: fmt.Sprint(i, nasty), Since: e.Slot})
+			}
+			if tt.change != nil {
+				tt.change(&e)
+			}
+			m, html, text := render(t, e)
+			for part, body := range map[string]string{"HTML": html, "text": text} {
+				if len(body) > 72_000 {
+					t.Errorf("%s: %d bytes", part, len(body))
+				}
+				if !strings.Contains(body, "/unsubscribe/TOKEN") || !strings.Contains(body, e.PostalAddress) || !strings.Contains(body, "等 20 个来源。") {
+					t.Errorf("%s: the end is cut", part)
+				}
+				if n := strings.Count(body, "https://news.zonewire.example/articles/90"); n != 20 {
+					t.Errorf("%s: %d notes, want 20", part, n)
+				}
+			}
+			if !strings.HasSuffix(m.Subject, fmt.Sprintf(" · %d 条", tt.articles)) {
+				t.Errorf("the subject is %s", m.Subject)
+			}
+			doc := document(t, html)
+			closing := len(headlines(doc, "即将截止"))
+			if closing != tt.closing || strings.Count(text, "/deadline.ics\n") != closing {
+				t.Errorf("%d close soon in the HTML, %d in the text, want %d", closing, strings.Count(text, "/deadline.ics\n"), tt.closing)
+			}
+			if got := doc.Find("h3 + p + p:not(.grey)").Length() > 0; got != tt.summaries {
+				t.Errorf("summaries: got %v, want %v", got, tt.summaries)
+			}
+			told := doc.Find("h3, li").Length()
+			if got := told == tt.articles; got != tt.all {
+				t.Errorf("told %d of %d stories, want all: %v", told, tt.articles, tt.all)
+			}
+			if sum := told + counted(t, doc.Find("p a, td > a").Text()); sum != tt.articles {
+				t.Errorf("stories told and counted: got %d, want %d", sum, tt.articles)
+			}
+			if sum := strings.Count(text, "\nhttp") - 20 + counted(t, text); sum != tt.articles {
+				t.Errorf("text: stories told and counted: got %d, want %d", sum, tt.articles)
+			}
+			t.Logf("%d bytes of HTML, %d of text, %d told", len(html), len(text), told)
+		})
+	}
+}
+
+func TestMailsWithMuchBesideTheNewsAreEqualEachTime(t *testing.T) {
+	e := extra(t)
+	first, _, _ := render(t, e)
+	for range 5 {
+		again, _, _ := render(t, e)
+		if first.HTML[0] != again.HTML[0] || first.Text[0] != again.Text[0] {
+			t.Fatal("equal editions give other bytes")
+		}
+	}
+}
+
+func TestWhatStandsBesideTheNewsIsHarmless(t *testing.T) {
+	for _, bad := range []string{
+		`<script>alert(1)</script>`, `" onmouseover="alert(1)`, "</td></table><form action=//evil.example>", "{{.LeaveURL}}",
+		"t\r\n\r\nhttps://evil.example/unsubscribe\n", "javascript:alert(1)", "THE-MARK", "a THE-MARK b", "THE-\u202eMARK",
+	} {
+		e := extra(t)
+		e.Mark = "THE-MARK"
+		for i := range e.Articles {
+			e.Articles[i].Title, e.Articles[i].Source, e.Articles[i].URL = bad, bad, bad
+		}
+		for i := range e.Notes {
+			e.Notes[i].Article.Title, e.Notes[i].Article.URL, e.Notes[i].Article.Language = bad, bad, bad
+		}
+		for i := range e.Silent {
+			e.Silent[i].Source = bad
+		}
+		z := e.Zones[1]
+		z.Name = bad
+		e.Zones[1] = z
+		m, html, text := render(t, e)
+		if len(m.HTML) != 2 || len(m.Text) != 2 {
+			t.Errorf("%q: got %d chunks of HTML and %d of text, want 2 and 2", bad, len(m.HTML), len(m.Text))
+		}
+		doc := document(t, html)
+		if n := doc.Find("script, img, form, iframe, [onclick], [onmouseover]").Length(); n > 0 {
+			t.Errorf("%q: %d elements that act", bad, n)
+		}
+		doc.Find("a").Each(func(_ int, a *goquery.Selection) {
+			if href := a.AttrOr("href", ""); !strings.HasPrefix(href, "https://") && !strings.HasPrefix(href, "mailto:") {
+				t.Errorf("%q: link %q", bad, href)
+			}
+		})
+		if strings.Contains(text, "\nhttps://evil") || strings.Contains(text, "\r") {
+			t.Errorf("%q: text:\n%s", bad, text)
+		}
+	}
+}

@@ -148,7 +148,7 @@ func (e Edition) story(a zonewire.Article) story {
 
 // foreign is the language of an article, if it is not the mail's.
 func (e Edition) foreign(a zonewire.Article) string {
-	if lang := cmp.Or(a.Language, e.Zones[a.ZoneID].Language, zonewire.LocaleZH); lang != e.Locale {
+	if lang := e.unmarked(cmp.Or(a.Language, e.Zones[a.ZoneID].Language, zonewire.LocaleZH)); lang != e.Locale {
 		return lang
 	}
 	return ""
