@@ -3,7 +3,6 @@ package web_test
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +44,8 @@ type fake struct {
 	subs      map[int64]zonewire.Subscription
 	revisions map[int64][]zonewire.Revision
 	writes    []string // every change asked for
-	err       error
+	crowd
+	err error
 }
 
 func (f *fake) Zones(context.Context) ([]zonewire.Zone, error) { return f.zones, f.err }
@@ -138,22 +138,6 @@ func (f *fake) Subscription(_ context.Context, id int64) (zonewire.Subscription,
 	return sub, l, err
 }
 
-func (f *fake) Unsubscribe(_ context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
-	return f.change("unsubscribe", act, id, zonewire.SubUnsubscribed)
-}
-
-func (f *fake) Confirm(_ context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error) {
-	return f.change("confirm", act, id, zonewire.SubActive)
-}
-
-func (f *fake) change(what string, act zonewire.Act, id int64, to zonewire.SubscriptionState) (zonewire.Subscription, error) {
-	f.writes = append(f.writes, fmt.Sprintf("%s %d by %s", what, id, act.By))
-	sub := f.subs[id]
-	sub.State = to
-	f.subs[id] = sub
-	return sub, f.err
-}
-
 func find[T any](all []T, err error, is func(T) bool) (T, error) {
 	var none T
 	if err != nil {
@@ -174,13 +158,23 @@ func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
 	}
 	var log strings.Builder
 	return web.New(st, web.Config{
-		BaseURL:   base,
-		Secret:    secret,
-		Templates: set,
-		Feeds:     feeds,
-		Now:       func() time.Time { return now },
-		Log:       slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError})),
+		BaseURL:       base,
+		Secret:        secret,
+		Templates:     set,
+		Feeds:         feeds,
+		Now:           func() time.Time { return now },
+		Log:           slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError})),
+		From:          "开发区要闻 <news@example.cn>",
+		ReplyTo:       "editor@example.cn",
+		PostalAddress: "江苏省常州市云河路 1 号",
+		MailHost:      "news.example.cn",
 		Describe: func(l zonewire.List, locale string) string {
+			if l.Slug == "weekly" {
+				if locale == zonewire.LocaleEN {
+					return "Mondays at 09:00"
+				}
+				return "每周一 09:00"
+			}
 			if locale == zonewire.LocaleEN {
 				return "weekdays at 08:00"
 			}

@@ -25,6 +25,7 @@ type Store interface {
 	Lists
 	Digests
 	Subscriptions
+	People
 }
 
 // Zones finds development zones.
@@ -44,6 +45,7 @@ type Articles interface {
 	// Copies lists the standing articles that tell a story, known by the id of the one that told it first: that one and
 	// those after it, without their bodies, the oldest first.
 	Copies(ctx context.Context, story int64) ([]zonewire.Article, error)
+	// Revisions lists what an article said before, the latest first. [zonewire.ErrNotFound] if there is no such article.
 	Revisions(ctx context.Context, id int64) ([]zonewire.Revision, error)
 }
 
@@ -65,14 +67,10 @@ type Digests interface {
 	WebVariant(ctx context.Context, digest int64, locale string) (zonewire.Variant, error)
 }
 
-// Subscriptions finds and changes a person's place on a list.
+// Subscriptions finds a person's place on a list.
 type Subscriptions interface {
 	// Subscription finds one with its list, removed or not. [zonewire.ErrNotFound] if there is none.
 	Subscription(ctx context.Context, id int64) (zonewire.Subscription, zonewire.List, error)
-	// Unsubscribe ends one and cancels its open mails; ending it again changes nothing.
-	Unsubscribe(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error)
-	// Confirm makes a pending one active.
-	Confirm(ctx context.Context, act zonewire.Act, id int64) (zonewire.Subscription, error)
 }
 
 // Feed is one feed that a page offers.
@@ -110,13 +108,15 @@ type Config struct {
 
 type server struct {
 	Config
-	store Store
+	store   Store
+	letters zonewire.Letters
+	limits  *limiter
 }
 
 // New gives the handler of every page. It answers each path of its own and, as the last resort of a mux, any other
 // with a page that says 404.
 func New(st Store, cfg Config) http.Handler {
-	s := &server{Config: cfg, store: st}
+	s := &server{Config: cfg, store: st, letters: NewLetters(cfg), limits: newLimiter(networks)}
 	read := []string{http.MethodGet, http.MethodHead}
 	act := append(read, http.MethodPost)
 
@@ -132,8 +132,16 @@ func New(st Store, cfg Config) http.Handler {
 		{"/articles/{id}/deadline.ics", read, s.calendar},
 		{"/lists/{slug}", read, s.list},
 		{"/digests/{id}", read, s.digest},
-		{"/unsubscribe/{token}", act, s.unsubscribe},
+		{"/lists/{slug}/subscribe", act, s.subscribe},
 		{"/confirm/{token}", act, s.confirm},
+		{"/unsubscribe/{token}", act, s.unsubscribe},
+		{"/undo/{token}", act, s.undo},
+		{"/preferences", act, s.ask},
+		{"/preferences/{token}", act, s.preferences},
+		{"/preferences/{token}/places/{id}", act, s.placeEdit},
+		{"/preferences/{token}/data.json", read, s.data},
+		{"/preferences/{token}/erase", act, s.erase},
+		{"/address/{token}", act, s.address},
 		{"/style.css", read, s.style},
 		{"/favicon.svg", read, s.favicon},
 		{"/robots.txt", read, s.robots},
