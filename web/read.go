@@ -15,7 +15,7 @@ import (
 const (
 	headlines = 20  // on the front page
 	pageSize  = 30  // articles of a zone on one page
-	allZones  = 200 // more open zones than this are shown a province at a time
+	allZones  = 120 // more open zones than this are shown a province at a time
 )
 
 // province is a province with its open zones.
