@@ -18,7 +18,7 @@ type sent struct {
 	Local time.Time // its slot in the list's time zone
 }
 
-// list is a list's page: what it sends, when, and what it sent last.
+// list is a list's page: what it sends, when, the form to get it, and what it sent last.
 func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 	l, err := s.store.List(r.Context(), r.PathValue("slug"))
 	if err != nil {
@@ -35,6 +35,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	f := s.frame(r)
 	view := struct {
 		frame
 		List    zonewire.List
@@ -43,7 +44,8 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 		Next    time.Time // zero: no next digest
 		Zones   []zonewire.Zone
 		Digests []sent
-	}{frame: s.frame(r), List: l, When: s.when(r, l), Zones: covered(l, zones)}
+		Form    subscribeForm
+	}{frame: f, List: l, When: s.when(r, l), Zones: covered(l, zones), Form: s.form(r, f, l, zones)}
 	if l.Private {
 		view.Key = r.URL.Query().Get("key")
 	} else {

@@ -408,12 +408,17 @@ func TestListPage(t *testing.T) {
 	english := parse(t, get(h, "/lists/morning?lang=en"))
 	equal(t, "one story is one story", texts(english, ".archive li:last-child .meta"), []string{"08:00 · 1 story"})
 
+	equal(t, "form to get it", attrs(doc, "#subscribe form", "action"), []string{"/lists/morning/subscribe"})
+	equal(t, "zone picked on its page", attrs(parse(t, get(h, "/lists/morning?zone=qingtan")), `#subscribe [name="zone"][checked]`, "value"), []string{"qingtan"})
+
 	paused := parse(t, get(h, "/lists/zhejiang?lang=en"))
+	equal(t, "what the form says first", paused.Find("#subscribe p").First().Text(), "This digest is paused for now. Subscribe, and you will get the first issue when it resumes.")
 	equal(t, "facts of a paused list", texts(paused, ".facts dd"), []string{"Development zones in 浙江省", "Sending is paused"})
 
 	key := token(zonewire.PurposePrivate, 2)
 	w := get(h, "/lists/board?key="+key)
 	equal(t, "digests of a private list keep its key", attrs(parse(t, w), ".archive a", "href"), []string{"/digests/7?key=" + key})
+	equal(t, "form of a private list keeps its key", attrs(parse(t, w), "#subscribe form", "action"), []string{"/lists/board/subscribe?key=" + key})
 	equal(t, "caching of a private list", w.Header().Get("Cache-Control"), "private, no-store")
 	if w.Header().Get("X-Robots-Tag") != "noindex" {
 		t.Error("a private list may be indexed")
