@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,10 +150,13 @@ func find[T any](all []T, err error, is func(T) bool) (T, error) {
 	return none, zonewire.ErrNotFound
 }
 
+// shipped are the templates as they ship, read once for all tests.
+var shipped = sync.OnceValues(func() (*templates.Set, error) { return templates.Load("") })
+
 // serve gives the handler over the store; what it logs at error level comes back in the string.
 func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
 	t.Helper()
-	set, err := templates.Load("")
+	set, err := shipped()
 	if err != nil {
 		t.Fatalf("load templates: %v", err)
 	}

@@ -240,11 +240,11 @@ func pickedLocale(r *http.Request) string {
 // readForm reads a posted form of either encoding.
 func (s *server) readForm(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, formBytes)
-	err := r.ParseMultipartForm(formBytes)
-	if errors.Is(err, http.ErrNotMultipart) {
-		err = r.ParseForm()
-	}
+	err := r.ParseForm() // first: ParseMultipartForm hides its errors if the form is not multipart
 	if err == nil {
+		err = r.ParseMultipartForm(formBytes)
+	}
+	if err == nil || errors.Is(err, http.ErrNotMultipart) {
 		return nil
 	}
 	var large *http.MaxBytesError
