@@ -154,9 +154,12 @@ func (e Edition) foreign(a zonewire.Article) string {
 	return ""
 }
 
+// maxLink is the longest link that is mailed, in bytes.
+const maxLink = 1000
+
 // link is where an article stands, or our page of it if its own address is none to mail, or longer than limit bytes.
 func (e Edition) link(a zonewire.Article, limit int) string {
-	if u, ok := webURL(e.unmarked(a.URL)); ok && len(u) <= limit {
+	if u := templates.WebLink(e.unmarked(a.URL)); u != "" && len(u) <= limit {
 		return u
 	}
 	return e.page(a)

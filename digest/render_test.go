@@ -398,6 +398,24 @@ func TestACopyAtAnAddressThatIsNoneToMailIsOnOurPage(t *testing.T) {
 	}
 }
 
+func TestAnArticleAtAnAddressThatIsNoneToMailIsOnOurPage(t *testing.T) {
+	const ours, stem = "https://news.zonewire.example/articles/101", "https://example.cn/"
+	for _, tt := range []struct{ name, give, want string }{
+		{"as long as it may be", stem + strings.Repeat("a", 1000-len(stem)), stem + strings.Repeat("a", 1000-len(stem))},
+		{"longer", stem + strings.Repeat("a", 1001-len(stem)), ours},
+		{"longer in ASCII", stem + strings.Repeat("新", 110), ours},
+		{"none", "", ours},
+		{"a script", "javascript:alert(1)", ours},
+	} {
+		e := sample(t)
+		e.Articles[0].URL = tt.give
+		_, html, text := render(t, e)
+		if n := document(t, html).Find(`h3 a[href="` + tt.want + `"]`).Length(); n != 1 || !strings.Contains(text, "\n"+tt.want+"\n") {
+			t.Errorf("%s: %d headlines link to %s", tt.name, n, tt.want)
+		}
+	}
+}
+
 // counted sums the numbers of the phrases that count what is not told.
 func counted(t *testing.T, body string) int {
 	t.Helper()

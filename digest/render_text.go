@@ -1,14 +1,11 @@
 package digest
 
 import (
-	"fmt"
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
-	"golang.org/x/net/idna"
 )
 
 // clean makes one line of a text of others: white space collapsed, control characters gone, and with them the
@@ -61,33 +58,6 @@ func clip(s string, limit int) string {
 		}
 	}
 	return s
-}
-
-// maxLink is the longest link that is mailed, in bytes.
-const maxLink = 1000
-
-// webURL gives a link in the one spelling that both parts of the mail print, all ASCII. It is false for what is no
-// link of the web (javascript:, data:) and for one too long to mail.
-func webURL(raw string) (string, bool) {
-	u, err := url.Parse(raw)
-	if err != nil || len(raw) > maxLink || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", false
-	}
-	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
-		if u.Host, err = idna.Lookup.ToASCII(u.Host); err != nil {
-			return "", false
-		}
-	}
-	var b strings.Builder
-	for _, c := range []byte(u.String()) {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"'<>\\^`{|}", c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	_, err = url.Parse(b.String()) // a host with a quote in it is none after all
-	return b.String(), err == nil && b.Len() <= maxLink
 }
 
 // plainText is the beginning of a document's text, about that many columns of it.

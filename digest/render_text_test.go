@@ -1,7 +1,6 @@
 package digest
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 	"unicode"
@@ -28,33 +27,6 @@ func TestClip(t *testing.T) {
 	for _, tt := range tests {
 		if got := clip(tt.give, tt.limit); got != tt.want {
 			t.Errorf("%s: clip(%q, %d): got %q, want %q", tt.name, tt.give, tt.limit, got, tt.want)
-		}
-	}
-}
-
-func TestWebURL(t *testing.T) {
-	tests := []struct {
-		name string
-		give string
-		want string // empty: none
-	}{
-		{"plain", "https://www.example.cn/a/b.html?c=d&e=f#g", "https://www.example.cn/a/b.html?c=d&e=f#g"},
-		{"Chinese in the path", "http://www.example.cn/新闻.html", "http://www.example.cn/%E6%96%B0%E9%97%BB.html"},
-		{"Chinese in the query", "http://www.example.cn/?q=新", "http://www.example.cn/?q=%E6%96%B0"},
-		{"quotes and brackets", `https://e.cn/a"b'<c>`, "https://e.cn/a%22b%27%3Cc%3E"},
-		{"Chinese in the host", "http://www.新闻.cn/1", "http://www.xn--efvy88h.cn/1"},
-		{"a quote in the host", `https://"`, ""},
-		{"script", "javascript:alert(1)", ""},
-		{"data", "data:text/html,x", ""},
-		{"mail", "mailto:a@example.cn", ""},
-		{"relative", "/news/1.html", ""},
-		{"no scheme", "//example.cn/1", ""},
-		{"empty", "", ""},
-		{"too long", "https://example.cn/" + strings.Repeat("a", 1000), ""},
-	}
-	for _, tt := range tests {
-		if got, ok := webURL(tt.give); ok != (tt.want != "") || (ok && got != tt.want) {
-			t.Errorf("%s: webURL(%q): got %q, %v, want %q", tt.name, tt.give, got, ok, tt.want)
 		}
 	}
 }
@@ -126,12 +98,6 @@ func FuzzText(f *testing.F) {
 		}
 		if text := plainText(s, 80); strings.ContainsFunc(text, unicode.IsControl) {
 			t.Errorf("plainText(%q) = %q", s, text)
-		}
-		if link, ok := webURL(s); ok {
-			u, err := url.Parse(link)
-			if err != nil || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '<' }) {
-				t.Errorf("webURL(%q) = %q: %v", s, link, err)
-			}
 		}
 	})
 }

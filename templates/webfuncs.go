@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
 
 	"zonewire"
 )
@@ -56,21 +59,43 @@ func articleDate(locale string, a zonewire.Article) ArticleDate {
 	return ArticleDate{a.Published.Format(time.RFC3339), text, false}
 }
 
-// WebLink gives the address if a page may link to it, or nothing.
+// WebLink gives an address of others in the one spelling that pages and mails print, all ASCII, or nothing if it is no
+// link of the web (javascript:, data:).
 func WebLink(address string) string {
-	if u, err := url.Parse(address); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return ""
 	}
-	return address
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		if u.Host, err = idna.Lookup.ToASCII(u.Host); err != nil {
+			return ""
+		}
+	}
+	var b strings.Builder
+	for _, c := range []byte(u.String()) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"'<>\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	if _, err := url.Parse(b.String()); err != nil { // a host with a quote in it is none after all
+		return ""
+	}
+	return b.String()
 }
 
-// host names the site that an address is on.
+// host names the site that an address is on, in its own script.
 func host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
-	return strings.TrimPrefix(u.Hostname(), "www.")
+	name := strings.TrimPrefix(u.Hostname(), "www.")
+	if own, err := idna.Display.ToUnicode(name); err == nil {
+		return own
+	}
+	return name
 }
 
 // size reads a number of bytes out, or nothing for 0, which means unknown.

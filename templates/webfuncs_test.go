@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,25 +10,56 @@ import (
 )
 
 func TestWebLink(t *testing.T) {
-	for _, tt := range []struct {
-		in, want, host string
+	tests := []struct {
+		name string
+		give string
+		want string // empty: none
+		host string
 	}{
-		{"https://www.yunhe.example.gov.cn/a?b=1", "https://www.yunhe.example.gov.cn/a?b=1", "yunhe.example.gov.cn"},
-		{"HTTP://example.cn:8080/", "HTTP://example.cn:8080/", "example.cn"},
-		{"javascript:alert(1)", "", ""},
-		{"java\nscript:alert(1)", "", ""},
-		{"data:text/html,x", "", ""},
-		{"/relative", "", ""},
-		{"https:///no-host", "", ""},
-		{"", "", ""},
-	} {
-		if got := WebLink(tt.in); got != tt.want {
-			t.Errorf("WebLink(%q) = %q, want %q", tt.in, got, tt.want)
+		{"plain", "https://www.yunhe.example.gov.cn/a/b.html?c=d&e=f#g", "https://www.yunhe.example.gov.cn/a/b.html?c=d&e=f#g", "yunhe.example.gov.cn"},
+		{"a scheme in capitals", "HTTP://example.cn:8080/", "http://example.cn:8080/", "example.cn"},
+		{"Chinese in the path", "http://www.example.cn/新闻.html", "http://www.example.cn/%E6%96%B0%E9%97%BB.html", "example.cn"},
+		{"Chinese in the query", "http://www.example.cn/?q=新", "http://www.example.cn/?q=%E6%96%B0", "example.cn"},
+		{"quotes and brackets", `https://e.cn/a"b'<c>`, "https://e.cn/a%22b%27%3Cc%3E", "e.cn"},
+		{"Chinese in the host", "http://www.新闻.cn/1", "http://www.xn--efvy88h.cn/1", "新闻.cn"},
+		{"a Chinese host in ASCII", "http://www.xn--efvy88h.cn/1", "http://www.xn--efvy88h.cn/1", "新闻.cn"},
+		{"a quote in the host", `https://"`, "", `"`},
+		{"script", "javascript:alert(1)", "", ""},
+		{"script over two lines", "java\nscript:alert(1)", "", ""},
+		{"data", "data:text/html,x", "", ""},
+		{"mail", "mailto:a@example.cn", "", ""},
+		{"relative", "/news/1.html", "", ""},
+		{"no scheme", "//example.cn/1", "", "example.cn"},
+		{"no host", "https:///no-host", "", ""},
+		{"empty", "", "", ""},
+	}
+	for _, tt := range tests {
+		if got := WebLink(tt.give); got != tt.want {
+			t.Errorf("%s: WebLink(%q) = %q, want %q", tt.name, tt.give, got, tt.want)
 		}
-		if got := host(tt.in); got != tt.host {
-			t.Errorf("host(%q) = %q, want %q", tt.in, got, tt.host)
+		if got := host(tt.give); got != tt.host {
+			t.Errorf("%s: host(%q) = %q, want %q", tt.name, tt.give, got, tt.host)
 		}
 	}
+}
+
+func FuzzWebLink(f *testing.F) {
+	for _, seed := range []string{"", "http://例.cn/新?q=\"", "javascript:x", "\xff\xfe", "http://[::1]:80/%zz", "https://a@b.cn/`{|}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		link := WebLink(s)
+		if link == "" {
+			return
+		}
+		u, err := url.Parse(link)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '<' }) {
+			t.Errorf("WebLink(%q) = %q: %v", s, link, err)
+		}
+		if again := WebLink(link); again != link {
+			t.Errorf("WebLink(%q) = %q, and of that %q", s, link, again)
+		}
+	})
 }
 
 func TestArticleDate(t *testing.T) {
