@@ -40,6 +40,16 @@ func (s *server) article(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	text, err := s.bodyOf(f.Locale, a.ContentHTML)
+	if err != nil {
+		return err
+	}
+	corrections := correctionsOf(a, before)
+	for i := range corrections {
+		if corrections[i].Text, err = s.bodyOf(f.Locale, corrections[i].content); err != nil {
+			return err
+		}
+	}
 	w.Header().Set("Content-Security-Policy", articlePolicy)
 	return s.render(w, r, http.StatusOK, "article.html", struct {
 		frame
@@ -50,7 +60,7 @@ func (s *server) article(w http.ResponseWriter, r *http.Request) error {
 		Corrected   time.Time // zero: it says what it said when it came in
 		Corrections []correction
 		Body        template.HTML
-	}{f, z, a, also, deadlineOf(f.Locale, a, s.Now()), corrected(a), correctionsOf(a, before), bodyOf(a.ContentHTML)})
+	}{f, z, a, also, deadlineOf(f.Locale, a, s.Now()), corrected(a), corrections, text})
 }
 
 // public is the article of the path, if everyone may read it. One that waits for its zone is not public yet.
@@ -98,9 +108,17 @@ func corrected(a zonewire.Article) time.Time {
 	return a.Updated.In(zonewire.Shanghai)
 }
 
-// below turns the top headings of a body into second ones: the page's own headline is the only first.
-var below = strings.NewReplacer("<h1>", "<h2>", "<h1 ", "<h2 ", "</h1>", "</h2>")
+// fitted makes a body a part of a page. Its top headings become second ones: the page's own headline is the only first.
+// A table scrolls in a box of its own, which the keyboard reaches and a screen reader names.
+func fitted(tableName string) *strings.Replacer {
+	box := `<div class="wide" role="group" tabindex="0" aria-label="` + template.HTMLEscapeString(tableName) + `"><table`
+	return strings.NewReplacer("<h1>", "<h2>", "<h1 ", "<h2 ", "</h1>", "</h2>",
+		"<table>", box+">", "<table ", box+" ", "</table>", "</table></div>")
+}
 
 // bodyOf is an article's text as a part of a page. It was sanitised and serialised when it was stored, so a tag is
-// written in one way only and a bare < is none.
-func bodyOf(content string) template.HTML { return template.HTML(below.Replace(content)) }
+// written in one way only, all are balanced, a bare < is none, and no table stands where a box may not.
+func (s *server) bodyOf(locale, content string) (template.HTML, error) {
+	name, err := s.Templates.Phrase(locale, "web.table")
+	return template.HTML(fitted(name).Replace(content)), err
+}

@@ -24,6 +24,17 @@ func TestArticlePageTellsWhatItSaidBefore(t *testing.T) {
 	equal(t, "an article that was not corrected", parse(t, get(h, "/articles/1")).Find(".corrections").Length(), 0)
 }
 
+// A wide table scrolls by itself, also for who has no mouse; a table within a table stays one.
+func TestTablesScrollInABox(t *testing.T) {
+	st := sample()
+	st.articles[0].ContentHTML = `<p>前</p><table border="1"><tbody><tr><td><table><tbody><tr><td>内</td></tr></tbody></table></td></tr></tbody></table><p>后</p>`
+	h, _ := serve(t, st)
+	doc := parse(t, get(h, "/articles/1"))
+	equal(t, "boxes", attrs(doc, `.body .wide[tabindex="0"] > table`, "border"), []string{"1", ""})
+	equal(t, "names", attrs(doc, ".body .wide", "aria-label"), []string{"表格", "表格"})
+	equal(t, "what follows stands outside", texts(doc, ".body > p"), []string{"前", "后"})
+}
+
 // However often and however much an article was corrected, its page stays one that a phone opens.
 func TestFormerTextsDoNotFillThePage(t *testing.T) {
 	st := sample()

@@ -48,18 +48,9 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// Every page fits every screen, in both languages, in light and in dark. With ZONEWIRE_SHOTS=DIR it leaves pictures
-// there for a person to look at.
-func TestPagesFitTheScreen(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser is not short")
-	}
-	ctx := browser(t)
-	h, _ := serve(t, sample())
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-
-	paths := map[string]string{
+// pagePaths are pages of every kind, by the name of their picture.
+func pagePaths() map[string]string {
+	return map[string]string{
 		"home":        "/",
 		"province":    "/?province=江苏省",
 		"zone":        "/zones/yunhe",
@@ -85,7 +76,20 @@ func TestPagesFitTheScreen(t *testing.T) {
 		"founden":     searchPath("/", "yunhe", "lang", "en"),
 		"listen":      "/lists/zhejiang?lang=en",
 	}
-	for name, path := range paths {
+}
+
+// Every page fits every screen, in both languages, in light and in dark. With ZONEWIRE_SHOTS=DIR it leaves pictures
+// there for a person to look at.
+func TestPagesFitTheScreen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser is not short")
+	}
+	ctx := browser(t)
+	h, _ := serve(t, sample())
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+
+	for name, path := range pagePaths() {
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{360, 800, 1280} {
 				t.Run(fmt.Sprintf("%s in %s at %d", name, scheme, width), func(t *testing.T) {

@@ -14,9 +14,10 @@ const (
 
 // correction is one change of an article's text after it came in.
 type correction struct {
-	At   time.Time // on the clock of China
-	Was  string    // the title until then; empty if it stayed
-	Body template.HTML
+	At      time.Time // on the clock of China
+	Was     string    // the title until then; empty if it stayed
+	Text    template.HTML
+	content string // the text until then, as it was stored; empty if it stayed, or is too much for a page
 }
 
 // correctionsOf tells the article's corrections, the latest first, from what it said before each, the latest first. The
@@ -30,7 +31,7 @@ func correctionsOf(a zonewire.Article, before []zonewire.Revision) []correction 
 			c.Was = r.Title
 		}
 		if r.ContentHTML != text && len(r.ContentHTML) <= room {
-			c.Body = bodyOf(r.ContentHTML)
+			c.content = r.ContentHTML
 			room -= len(r.ContentHTML)
 		}
 		title, text = r.Title, r.ContentHTML
