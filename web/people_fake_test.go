@@ -26,12 +26,13 @@ const pausedSub int64 = 11 // of reader 7, on the list “two”
 
 // crowd is what the store knows of people.
 type crowd struct {
-	people  map[int64]zonewire.Subscriber
-	tickets map[int64]zonewire.Ticket
-	sent    []string // letters: "KIND to ADDRESS"
-	mails   []zonewire.Mail
-	taken   string // an address that somebody took meanwhile
-	fail    error  // what every change answers, if set
+	people   map[int64]zonewire.Subscriber
+	tickets  map[int64]zonewire.Ticket
+	sent     []string // letters: "KIND to ADDRESS"
+	mails    []zonewire.Mail
+	consents []string
+	taken    string // an address that somebody took meanwhile
+	fail     error  // what every change answers, if set
 }
 
 // readers is the sample with a reader who has two places, tickets of every purpose, and a list with the news of another.
@@ -105,6 +106,7 @@ func (f *fake) RequestPlace(_ context.Context, act zonewire.Act, n zonewire.NewS
 	if err := f.wrote(act, "request %s for %s zones %v locale %q", n.List, n.Address.Key, n.Zones, n.Locale); err != nil {
 		return err
 	}
+	f.consents = append(f.consents, n.Consent)
 	l, _ := find(f.lists, nil, func(l zonewire.List) bool { return l.Slug == n.List })
 	for _, p := range f.people {
 		if p.Email == n.Address.Key {
