@@ -60,6 +60,9 @@ func readers() *fake {
 		oldTicket:     ticket(zonewire.PurposeAddress, 7, 0, now.Add(-time.Hour), zonewire.AddressFor),
 		newTicket:     ticket(zonewire.PurposeAddress, 7, 0, now.Add(-time.Hour), zonewire.AddressFor),
 	}
+	for id := range f.tickets {
+		f.edit(id, func(*zonewire.Ticket) {}) // gives it its number
+	}
 	f.edit(confirmTicket, func(t *zonewire.Ticket) { t.Wish = zonewire.Wish{Locale: "en", Zones: []int64{1}} })
 	f.edit(staleTicket, func(t *zonewire.Ticket) { t.Used = now })
 	f.edit(undoTicket, func(t *zonewire.Ticket) { t.Wish.State = zonewire.SubActive })

@@ -53,7 +53,7 @@ type placePage struct {
 	Back, Action string
 	Place        place
 	Rhythms      []rhythm // none: there is no other
-	Today        string   // for a date field
+	Tomorrow     string   // the earliest day to resume on
 	all          []zonewire.Zone
 	Until        string // what was typed
 	UntilError   string // phrase key
@@ -296,7 +296,7 @@ func (s *server) placePage(r *http.Request, p zonewire.Subscriber, sub zonewire.
 	pl := s.place(r, f, path, sub, l, lists, zones)
 	view := &placePage{
 		frame: f, zoneForm: offer(zones, l, sub.Zones, ""), all: zones, Back: f.address(path, url.Values{}), Action: pl.Path, Place: pl,
-		Today: local(l, s.Now()).Format(time.DateOnly),
+		Tomorrow: local(l, s.Now()).AddDate(0, 0, 1).Format(time.DateOnly),
 	}
 	for _, other := range lists {
 		if alike(l, other) && (other.Slug == sub.SwitchTo || !on(p, other)) {
