@@ -30,6 +30,7 @@ var articleHeads = heads(map[string]string{
 	"province":     "省份 省",
 	"language":     "语言",
 	"published":    "发布时间 发布日期 日期 时间 date",
+	"deadline":     "截止时间 截止日期",
 	"image":        "图片 封面",
 	"attachments":  "附件",
 })
@@ -237,7 +238,7 @@ func (r row) record(opts Options) Record {
 		html: c["content_html"], text: c["content_text"], body: c["content"],
 		source: c["source"], author: c["author"], category: c["category"],
 		city: c["city"], province: c["province"], language: c["language"],
-		published: c["published"], image: c["image"],
+		published: c["published"], deadline: c["deadline"], image: c["image"],
 	}
 	for _, u := range strings.FieldsFunc(c["attachments"], func(r rune) bool { return strings.ContainsRune("; \t\r\n；、", r) }) {
 		f.attachments = append(f.attachments, zonewire.Attachment{URL: u})

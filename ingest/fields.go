@@ -20,7 +20,7 @@ type fields struct {
 	html, text, body              string // body is either: a column named 正文 does not say which
 	source, author, category      string
 	city, province, language      string
-	published, image              string
+	published, deadline, image    string
 	base                          string // of the body's relative links, if not the url
 	attachments                   []zonewire.Attachment
 }
@@ -81,6 +81,7 @@ func (f fields) article(opts Options) (zonewire.Article, []string, error) {
 	a.ContentHTML = f.content(first(f.base, a.URL), warn)
 	setDate(&a, f.published, opts, warn)
 	finish(&a, opts)
+	setDeadline(&a, f.deadline, opts, warn)
 	return a, warnings, nil
 }
 

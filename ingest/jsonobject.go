@@ -79,6 +79,8 @@ func (f *fields) named(name string) (to *string, numbers bool) {
 		return &f.id, true
 	case "published": // or date them in seconds
 		return &f.published, true
+	case "deadline":
+		return &f.deadline, true
 	case "zone":
 		return &f.zone, false
 	case "url":
