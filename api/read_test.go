@@ -147,7 +147,7 @@ func TestZonesListsAndDigestsAreAsTheCommandsPrintThem(t *testing.T) {
 			t.Errorf("zones %+v", zones)
 		}
 		lists := s.do(ask{method: "GET", path: "/lists", token: tokenAll}).wants(t, http.StatusOK).text
-		want := `[{"slug":"morning","title":"晨报","schedule":"0 8 * * *","timezone":"Asia/Shanghai","all":true,"province":"","city":"","zones":[],"category":"","keyword":"","max_items":60,"max_age":"30d","locale":"zh-CN","catch_up":"24h","from":"","reply_to":"","private":false,"hold":"0","paused":false,"next_slot":"2026-11-25T00:00:00Z","subscribers":{}}]` + "\n"
+		want := `[{"slug":"morning","title":"晨报","schedule":"0 8 * * *","timezone":"Asia/Shanghai","workdays":"","all":true,"province":"","city":"","zones":[],"category":"","keyword":"","max_items":60,"max_age":"30d","locale":"zh-CN","catch_up":"24h","from":"","reply_to":"","private":false,"hold":"0","paused":false,"next_slot":"2026-11-25T00:00:00Z","subscribers":{}}]` + "\n"
 		if lists != want {
 			t.Errorf("lists\n%s\nwant\n%s", lists, want)
 		}

@@ -26,6 +26,7 @@ type Article struct {
 	Updated       string  `json:"updated"`
 	Received      string  `json:"received"`
 	Withdrawn     *string `json:"withdrawn"` // null while it stands
+	Deadline      *string `json:"deadline"`  // when what it announces closes: RFC 3339, or a date if only the day is known; null if it names none
 }
 
 // ViewArticle writes an article.
@@ -36,7 +37,19 @@ func ViewArticle(a zonewire.Article) Article {
 	}
 	return Article{a.ID, a.Zone, a.ZoneRaw, a.ExternalID, a.URL, a.Title, a.Summary, a.ContentHTML, a.Source, a.Author,
 		a.City, a.Category, a.Language, a.Published.Format(time.RFC3339), string(a.Precision), stamp(updated),
-		stamp(a.Received), stampOrNull(a.Withdrawn)}
+		stamp(a.Received), stampOrNull(a.Withdrawn), deadline(a)}
+}
+
+func deadline(a zonewire.Article) *string {
+	if a.Deadline.IsZero() {
+		return nil
+	}
+	layout := time.RFC3339
+	if a.DeadlineDay {
+		layout = time.DateOnly
+	}
+	text := a.Deadline.Format(layout)
+	return &text
 }
 
 // Zone is a zone as JSON.
@@ -68,6 +81,7 @@ type List struct {
 	Title       string                             `json:"title"`
 	Schedule    string                             `json:"schedule"`
 	Timezone    string                             `json:"timezone"`
+	Workdays    string                             `json:"workdays"`
 	All         bool                               `json:"all"`
 	Province    string                             `json:"province"`
 	City        string                             `json:"city"`
@@ -92,7 +106,7 @@ func ViewList(l zonewire.List, sizes map[zonewire.SubscriptionState]int) List {
 	if sizes == nil {
 		sizes = map[zonewire.SubscriptionState]int{}
 	}
-	return List{l.Slug, l.Title, l.Schedule, l.Timezone, l.All, l.Province, l.City, append([]string{}, l.Zones...),
+	return List{l.Slug, l.Title, l.Schedule, l.Timezone, l.Workdays, l.All, l.Province, l.City, append([]string{}, l.Zones...),
 		l.Category, l.Keyword, l.MaxItems, zonewire.FormatDuration(l.MaxAge), l.Locale, zonewire.FormatDuration(l.CatchUp),
 		l.From, l.ReplyTo, l.Private, zonewire.FormatDuration(l.Hold), l.Paused, stampOrNull(l.NextSlot), sizes}
 }

@@ -178,6 +178,9 @@ func (s settings) problems() []error {
 	if u, err := url.Parse(c.HTTP.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		bad("http.base_url", "%q is no address of a site: write it as https://news.example.org", c.HTTP.BaseURL)
 	}
+	if _, err := clientOf(c.HTTP.TrustedProxies); err != nil {
+		bad("http.trusted_proxies", "%v", err)
+	}
 	oneOf("mail.transport", c.Mail.Transport, "maildir", "smtp")
 	oneOf("mail.tls", c.Mail.TLS, "starttls", "implicit", "none")
 	oneOf("mail.uncertain", c.Mail.Uncertain, string(zonewire.Resend), string(zonewire.Hold))

@@ -130,7 +130,7 @@ func addDemoList(ctx context.Context, db *session, act zonewire.Act) error {
 		Slug: demoList, Title: "开发区早报", Schedule: "0 8 * * *", Timezone: zonewire.DefaultTimezone, All: true,
 		MaxItems: zonewire.DefaultMaxItems, MaxAge: zonewire.DefaultMaxAge, CatchUp: zonewire.DefaultCatchUp, Locale: zonewire.LocaleZH,
 	}
-	if err := reschedule(&l, act.At); err != nil {
+	if err := reschedule(&l, act.At, nil); err != nil {
 		return err
 	}
 	if _, err := db.AddList(ctx, act, l, time.Time{}); err != nil && !errors.Is(err, zonewire.ErrExists) {

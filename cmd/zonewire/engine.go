@@ -45,6 +45,10 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 	if err != nil {
 		return nil, err
 	}
+	cal, err := a.calendar()
+	if err != nil {
+		return nil, err
+	}
 	e := &engine{
 		db: db, set: set, log: log, cfg: a.cfg,
 		composer: composer,
@@ -55,6 +59,7 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 			ReplyTo:       a.cfg.Mail.ReplyTo,
 			PostalAddress: a.cfg.Mail.PostalAddress,
 			BaseURL:       trimSlash(a.cfg.HTTP.BaseURL),
+			Calendar:      cal,
 
 			Operator:       a.cfg.Operator.Email,
 			OperatorLocale: a.cfg.Operator.Locale,
@@ -144,16 +149,40 @@ func (e *engine) agent(tr outbox.Transport) *outbox.Agent {
 }
 
 // pages is the handler of people's pages.
-func (e *engine) pages() http.Handler {
-	return web.New(e.db, web.Config{
-		BaseURL:   e.site.BaseURL,
-		Secret:    e.db.secret,
-		Templates: e.set,
-		Feeds:     e.discover,
-		Now:       time.Now,
-		Log:       e.log,
-		Describe:  describe,
-	})
+func (e *engine) pages() (http.Handler, error) {
+	client, err := clientOf(e.cfg.HTTP.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := webConfig(e.cfg, e.db, e.set)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Feeds, cfg.Now, cfg.Log, cfg.Client = e.discover, time.Now, e.log, client
+	cfg.Describe = func(l zonewire.List, locale string) string { return describe(l, e.planner.Calendar, locale) }
+	return web.New(e.db, cfg), nil
+}
+
+// webConfig is what pages and the letters that they cause know of the configuration.
+func webConfig(cfg Config, db *session, set *templates.Set) (web.Config, error) {
+	_, host, err := digest.SenderOf(cfg.Mail.From)
+	if err != nil {
+		return web.Config{}, fmt.Errorf("mail.from: %w", err)
+	}
+	return web.Config{
+		BaseURL: trimSlash(cfg.HTTP.BaseURL), Secret: db.secret, Templates: set,
+		From: cfg.Mail.From, ReplyTo: cfg.Mail.ReplyTo, PostalAddress: cfg.Mail.PostalAddress, MailHost: host,
+	}, nil
+}
+
+// letters composes the mails that commands cause.
+func (a *app) letters(db *session) (zonewire.Letters, error) {
+	set, err := templates.Load(a.cfg.Templates.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := webConfig(a.cfg, db, set)
+	return web.NewLetters(cfg), err
 }
 
 // discover lists the feeds that a page offers.
@@ -181,8 +210,8 @@ func (e *engine) api() http.Handler {
 }
 
 // describe says when a list is sent; a schedule that cannot be read is shown as it is.
-func describe(l zonewire.List, locale string) string {
-	s, err := digest.ParseSchedule(l.Schedule, l.Timezone)
+func describe(l zonewire.List, cal *digest.Calendar, locale string) string {
+	s, err := digest.ScheduleOf(l, cal)
 	if err != nil {
 		return l.Schedule
 	}

@@ -21,7 +21,9 @@ func newList(a *app) *cobra.Command {
 	cmd.Long = `A list mails each of its subscribers one digest a slot: what is new in its zones since
 the one before. Its schedule is a cron line of five fields (minute, hour, day of the
 month, month, day of the week) on the wall clock of its time zone, or one of @hourly,
-@daily, @weekly, @monthly and @yearly.`
+@daily, @weekly, @monthly and @yearly. With --workdays cn it keeps the working days of
+China: what comes on a day off is in the next digest. @instant mails whatever matches the
+keyword within a minute, in at most 4 mails an hour.`
 	return cmd
 }
 
@@ -45,8 +47,10 @@ func nextText(l zonewire.List) string {
 		return "paused"
 	case l.NextSlot.IsZero():
 		return "never"
+	case l.IsInstant():
+		return "on a match"
 	}
-	schedule, err := digest.ParseSchedule(l.Schedule, l.Timezone)
+	schedule, err := digest.ScheduleOf(l, nil) // no calendar is needed to read a clock
 	if err != nil { // written by something else than this program
 		return stamp(l.NextSlot)
 	}
@@ -62,8 +66,9 @@ type listFlags struct {
 func addListFlags(flags *pflag.FlagSet) *listFlags {
 	f := &listFlags{maxAge: durationFlag(zonewire.DefaultMaxAge), catchUp: durationFlag(zonewire.DefaultCatchUp)}
 	flags.StringVar(&f.l.Title, "title", "", "`TITLE`, in the subject of its mails")
-	flags.StringVar(&f.l.Schedule, "schedule", "", "`CRON`: five fields, or @daily and its like")
+	flags.StringVar(&f.l.Schedule, "schedule", "", "`CRON`: five fields, @daily and its like, or @instant")
 	flags.StringVar(&f.l.Timezone, "timezone", zonewire.DefaultTimezone, "`ZONE` of the schedule's wall clock")
+	flags.StringVar(&f.l.Workdays, "workdays", "", "keep the working days of `COUNTRY`: cn; empty for every day")
 	flags.StringArrayVar(&f.l.Zones, "zone", nil, "take in the zone `SLUG`; may be given again")
 	flags.StringVar(&f.l.Province, "province", "", "take in the zones of `PROVINCE`")
 	flags.StringVar(&f.l.City, "city", "", "take in the zones of `CITY`")
@@ -82,7 +87,7 @@ func addListFlags(flags *pflag.FlagSet) *listFlags {
 }
 
 // set copies the fields whose flags were given; a list that has no schedule yet takes them all.
-func (f *listFlags) set(flags *pflag.FlagSet, l *zonewire.List, now time.Time) error {
+func (f *listFlags) set(flags *pflag.FlagSet, l *zonewire.List, now time.Time, cal *digest.Calendar) error {
 	fresh := l.Schedule == ""
 	given := func(name string) bool { return fresh || flags.Changed(name) }
 	text := func(name string, to *string, from string) {
@@ -98,6 +103,7 @@ func (f *listFlags) set(flags *pflag.FlagSet, l *zonewire.List, now time.Time) e
 	text("reply-to", &l.ReplyTo, f.l.ReplyTo)
 	text("schedule", &l.Schedule, f.l.Schedule)
 	text("timezone", &l.Timezone, f.l.Timezone)
+	text("workdays", &l.Workdays, f.l.Workdays)
 	if f.scopes(flags) > 0 {
 		l.All, l.Province, l.City, l.Zones, l.ZoneIDs = f.l.All, f.l.Province, f.l.City, f.l.Zones, nil
 	}
@@ -115,15 +121,15 @@ func (f *listFlags) set(flags *pflag.FlagSet, l *zonewire.List, now time.Time) e
 			*d.to = time.Duration(d.from)
 		}
 	}
-	if !given("schedule") && !given("timezone") {
+	if !given("schedule") && !given("timezone") && !given("workdays") {
 		return nil
 	}
-	return reschedule(l, now)
+	return reschedule(l, now, cal)
 }
 
 // reschedule sets the slot that comes after now.
-func reschedule(l *zonewire.List, now time.Time) error {
-	schedule, err := digest.ParseSchedule(l.Schedule, l.Timezone)
+func reschedule(l *zonewire.List, now time.Time, cal *digest.Calendar) error {
+	schedule, err := digest.ScheduleOf(*l, cal)
 	if err != nil {
 		return err
 	}
@@ -164,6 +170,8 @@ func newListAdd(a *app) *cobra.Command {
 		Short: "Add a list; it starts from now",
 		Example: `  zonewire list add morning --title 开发区早报 --schedule '0 8 * * *' --all
   zonewire list add changzhou --title 常州周报 --schedule '0 9 * * 1' --city 常州 --since 7d
+  zonewire list add tenders --title 招标提醒 --schedule @instant --keyword 招标 --province 江苏
+  zonewire list add weekdays --title 工作日早报 --schedule '0 8 * * 1-5' --workdays cn --all
   zonewire list add two-zones --title 'Two zones' --schedule '30 7 * * 1-5' --zone jintan-edz --zone wujin-hidz --locale en`,
 		Args: exactly("SLUG"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -175,7 +183,11 @@ func newListAdd(a *app) *cobra.Command {
 			if err := f.check(cmd.Flags()); err != nil {
 				return usagef(cmd, "%w", err)
 			}
-			if err := f.set(cmd.Flags(), &l, act.At); err != nil {
+			cal, err := a.calendar()
+			if err != nil {
+				return err
+			}
+			if err := f.set(cmd.Flags(), &l, act.At, cal); err != nil {
 				return usagef(cmd, "%w", err)
 			}
 			if err := l.Validate(); err != nil {
@@ -196,6 +208,7 @@ func newListAdd(a *app) *cobra.Command {
 				if err := a.warnOfNoZones(cmd, db, added); err != nil {
 					return err
 				}
+				a.warnOfUnknownDays(added, cal)
 				return a.out.say(api.ViewList(added, nil), "added list %s, first digest %s", added.Slug, nextText(added))
 			})
 		},
@@ -219,6 +232,22 @@ func (a *app) warnOfNoZones(cmd *cobra.Command, db *session, l zonewire.List) er
 	}
 	fmt.Fprintf(a.stderr, "no zone is in %s yet: see `zonewire zone ls`\n", scopeText(l))
 	return nil
+}
+
+// warnOfUnknownDays tells when a list keeps working days that nobody has announced yet.
+func (a *app) warnOfUnknownDays(l zonewire.List, cal *digest.Calendar) {
+	if year := l.NextSlot.In(zonewire.Shanghai).Year(); l.Workdays != "" && !l.NextSlot.IsZero() && !cal.Covers(year) {
+		fmt.Fprintf(a.stderr, "the working days of %d are not known: weekends are off and other days are not, until a newer zonewire or calendar.cn_file says more\n", year)
+	}
+}
+
+// calendar is the working days of China, those that ship or those of calendar.cn_file.
+func (a *app) calendar() (*digest.Calendar, error) {
+	cal, err := digest.LoadCalendar(a.cfg.Calendar.CNFile)
+	if err != nil {
+		return nil, fmt.Errorf("calendar.cn_file: %w", err)
+	}
+	return cal, nil
 }
 
 func newListLs(a *app) *cobra.Command {
@@ -279,6 +308,7 @@ func newListShow(a *app) *cobra.Command {
 				v := api.ViewList(l, sizes[l.Slug])
 				return a.out.record(v,
 					field{"slug", v.Slug}, field{"title", v.Title}, field{"schedule", v.Schedule}, field{"timezone", v.Timezone},
+					field{"workdays", v.Workdays},
 					field{"next", nextText(l)}, field{"zones", scopeText(l)}, field{"category", v.Category},
 					field{"keyword", v.Keyword}, field{"max_items", fmt.Sprint(v.MaxItems)}, field{"max_age", v.MaxAge},
 					field{"locale", v.Locale}, field{"catch_up", v.CatchUp}, field{"hold", v.Hold}, field{"from", v.From},
@@ -303,7 +333,9 @@ func newListEdit(a *app) *cobra.Command {
 			if err := f.check(cmd.Flags()); err != nil {
 				return usagef(cmd, "%w", err)
 			}
-			return a.editList(cmd, args[0], func(l *zonewire.List, now time.Time) error { return f.set(cmd.Flags(), l, now) })
+			return a.editList(cmd, args[0], func(l *zonewire.List, now time.Time, cal *digest.Calendar) error {
+				return f.set(cmd.Flags(), l, now, cal)
+			})
 		},
 	}
 	f = addListFlags(cmd.Flags())
@@ -311,16 +343,21 @@ func newListEdit(a *app) *cobra.Command {
 }
 
 // editList changes a list and tells when its next digest comes.
-func (a *app) editList(cmd *cobra.Command, slug string, change func(l *zonewire.List, now time.Time) error) error {
+func (a *app) editList(cmd *cobra.Command, slug string, change func(*zonewire.List, time.Time, *digest.Calendar) error) error {
+	cal, err := a.calendar()
+	if err != nil {
+		return err
+	}
 	return a.with(cmd.Context(), mustExist, func(db *session) error {
 		act := a.act()
-		l, err := db.EditList(cmd.Context(), act, slug, func(l *zonewire.List) error { return change(l, act.At) })
+		l, err := db.EditList(cmd.Context(), act, slug, func(l *zonewire.List) error { return change(l, act.At, cal) })
 		if err != nil {
 			return err
 		}
 		if err := a.warnOfNoZones(cmd, db, l); err != nil {
 			return err
 		}
+		a.warnOfUnknownDays(l, cal)
 		return a.out.say(api.ViewList(l, nil), "changed list %s, next digest: %s", l.Slug, nextText(l))
 	})
 }
@@ -332,7 +369,7 @@ func newListPause(a *app) *cobra.Command {
 		Example: "  zonewire list pause morning",
 		Args:    exactly("SLUG"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.editList(cmd, args[0], func(l *zonewire.List, _ time.Time) error {
+			return a.editList(cmd, args[0], func(l *zonewire.List, _ time.Time, _ *digest.Calendar) error {
 				l.Paused = true
 				return nil
 			})
@@ -353,12 +390,12 @@ func newListResume(a *app) *cobra.Command {
 }
 
 // resumeList ends a pause. The slots that passed in it are gone: or the last of them would be mailed this minute.
-func resumeList(l *zonewire.List, now time.Time) error {
+func resumeList(l *zonewire.List, now time.Time, cal *digest.Calendar) error {
 	if !l.Paused {
 		return nil
 	}
 	l.Paused = false
-	return reschedule(l, now)
+	return reschedule(l, now, cal)
 }
 
 func newListRemove(a *app) *cobra.Command {

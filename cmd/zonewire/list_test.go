@@ -20,7 +20,7 @@ func TestResumingAListWaitsForItsNextSlot(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := zonewire.List{Schedule: "0 8 * * *", Timezone: "Asia/Shanghai", Paused: c.paused, NextSlot: missed}
-			if err := resumeList(&l, now); err != nil {
+			if err := resumeList(&l, now, nil); err != nil {
 				t.Fatal(err)
 			}
 			if l.Paused || !l.NextSlot.Equal(c.want) {

@@ -73,7 +73,11 @@ func (e *engine) serve(ctx context.Context, a *app, ln net.Listener) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	handlers := []served{{ln, e.routes(a.cfg.HTTP.MetricsListen == "")}}
+	routes, err := e.routes(a.cfg.HTTP.MetricsListen == "")
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	handlers := []served{{ln, routes}}
 	if addr := a.cfg.HTTP.MetricsListen; addr != "" {
 		mln, err := listen(addr)
 		if err != nil {
@@ -148,7 +152,11 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 }
 
 // routes is everything on the public address.
-func (e *engine) routes(metrics bool) http.Handler {
+func (e *engine) routes(metrics bool) (http.Handler, error) {
+	pages, err := e.pages()
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	for _, f := range feed.Formats() {
 		mux.Handle(feed.Path("", f), e.feeds)
@@ -166,7 +174,7 @@ func (e *engine) routes(metrics bool) http.Handler {
 	if metrics {
 		mux.Handle("GET /metrics", loopbackOnly(e.metrics()))
 	}
-	mux.Handle("/", e.pages())
+	mux.Handle("/", pages)
 	// The API says all in JSON. The mux would answer a path that is not clean by itself, and with HTML.
 	api := e.api()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -175,7 +183,7 @@ func (e *engine) routes(metrics bool) http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
+	}), nil
 }
 
 func plainText(w http.ResponseWriter, status int, text string) {

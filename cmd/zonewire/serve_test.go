@@ -114,7 +114,10 @@ func containsLine(text, line string) bool {
 // Whatever is wrong with a request to the API, its answer is no page.
 func TestTheAPINeverAnswersWithHTML(t *testing.T) {
 	testWatch(t, io.Discard, func(_ *watch, e *engine) {
-		routes := e.routes(true)
+		routes, err := e.routes(true)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, path := range []string{"/api", "/api/", "/api//v1/articles", "/api/v1/../v1/articles", "/api/v2/articles", "/api/v1/articles"} {
 			rec := httptest.NewRecorder()
 			routes.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))

@@ -42,13 +42,14 @@ type subscriptionView struct {
 	Zones     []string `json:"zones"` // empty: all of the list
 	Confirmed *string  `json:"confirmed"`
 	Consent   string   `json:"consent"`
+	MovesTo   string   `json:"moves_to,omitempty"` // after the next digest
 }
 
 func viewSubscriber(s zonewire.Subscriber) subscriberView {
 	v := subscriberView{s.ID, s.Email, s.Name, s.Locale, []subscriptionView{}}
 	for _, sub := range s.Subscriptions {
 		v.Subscriptions = append(v.Subscriptions, subscriptionView{sub.List, string(sub.State), sub.Reason, append([]string{}, sub.Zones...),
-			stampOrNull(sub.Confirmed), sub.Consent})
+			stampOrNull(sub.Confirmed), sub.Consent, sub.SwitchTo})
 	}
 	return v
 }
@@ -64,6 +65,9 @@ func subscriptionText(sub zonewire.Subscription) string {
 	}
 	if len(sub.Zones) > 0 {
 		text += " (" + strings.Join(sub.Zones, ", ") + ")"
+	}
+	if sub.SwitchTo != "" {
+		text += ", moves to " + sub.SwitchTo + " after the next digest"
 	}
 	return text
 }
@@ -140,8 +144,9 @@ func newSubscriberAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add EMAIL --list SLUG",
 		Short: "Give someone a place on a list",
-		Long: `Gives someone a place on a list. It is pending, and gets no mail, unless --confirmed
-says that they have agreed and --consent says how.`,
+		Long: `Gives someone a place on a list. A mail asks them to confirm it, and until they do it is
+pending and gets no digests, unless --confirmed says that they have agreed and --consent
+says how.`,
 		Example: `  zonewire subscriber add reader@example.org --list morning --confirmed --consent 'paper form, 2026-11-02'
   zonewire subscriber add reader@example.org --list morning --zone jintan-edz --zone wujin-hidz --locale en`,
 		Args: exactly("EMAIL"),
@@ -160,8 +165,12 @@ says that they have agreed and --consent says how.`,
 				if err != nil {
 					return err
 				}
+				letters, err := a.letters(db)
+				if err != nil {
+					return err
+				}
 				sub, result, err := db.Subscribe(cmd.Context(), a.act(), zonewire.NewSubscription{
-					Address: adr, Locale: f.locale, List: f.list, Zones: f.zones, Confirmed: f.confirmed, Consent: f.consent, Force: f.reason,
+					Letters: letters, Address: adr, Locale: f.locale, List: f.list, Zones: f.zones, Confirmed: f.confirmed, Consent: f.consent, Force: f.reason,
 				})
 				if err != nil {
 					return err
@@ -174,7 +183,7 @@ says that they have agreed and --consent says how.`,
 					return err
 				}
 				if sub.State == zonewire.SubPending {
-					fmt.Fprintln(a.stderr, "a pending place gets no mail; if they have agreed already, add --confirmed --consent TEXT")
+					fmt.Fprintln(a.stderr, "a mail asks them to confirm; if they have agreed already, add --confirmed --consent TEXT")
 				}
 				return a.out.say(viewSubscriber(s), "%s: %s, %s", result, s.Email, subscriptionText(sub))
 			})

@@ -22,7 +22,8 @@ func newSubscriberImport(a *app) *cobra.Command {
 		Short: "Give many people a place on a list; - is standard input",
 		Long: `Gives everyone in a CSV file a place on a list. The first line names the columns: email,
 and if there are name, locale and zones (with ; between the slugs). A row that cannot be
-used is told with its line; the others go in. Who left the list, complained, or whose mail
+used is told with its line; the others go in. Each new one is asked by mail to confirm,
+unless --confirmed says that all have agreed and --consent says how. Who left the list, complained, or whose mail
 bounced, is counted as refused and not brought back, unless --force says why with --reason.`,
 		Example: `  zonewire subscriber import readers.csv --list morning --confirmed --consent 'trade fair, 2026-10'
   zonewire subscriber import readers.csv --list morning --dry-run`,
@@ -48,12 +49,16 @@ bounced, is counted as refused and not brought back, unless --force says why wit
 				if err != nil {
 					return err
 				}
+				letters, err := a.letters(db)
+				if err != nil {
+					return err
+				}
 				join := func(row subscriberRow, adr zonewire.Address) (zonewire.SubscribeResult, error) {
 					if dryRun {
 						return tryImport(cmd.Context(), db, f, list, row, adr)
 					}
 					_, result, err := db.Subscribe(cmd.Context(), a.act(), zonewire.NewSubscription{
-						Address: adr, Name: row.name, Locale: row.locale, List: f.list, Zones: row.zones, Confirmed: f.confirmed, Consent: f.consent, Force: f.reason,
+						Letters: letters, Address: adr, Name: row.name, Locale: row.locale, List: f.list, Zones: row.zones, Confirmed: f.confirmed, Consent: f.consent, Force: f.reason,
 					})
 					return result, err
 				}
