@@ -35,7 +35,10 @@ func Deadline(a zonewire.Article) (t time.Time, day bool, ok bool) {
 	var found []closing
 	last := noClosing
 	for _, m := range mentions(c.text, a.Published, a.Suspect) {
-		r := c.rank(m)
+		r := noClosing
+		if inTime(m, a) || c.corrected {
+			r = c.rank(m)
+		}
 		if c.corrected && r == noClosing && c.beside(m) {
 			r = last // the column behind "更正前"
 		}
@@ -99,7 +102,31 @@ func inTime(m mention, a zonewire.Article) bool {
 func mayClose(a zonewire.Article) bool {
 	title := foldLine(a.Title)
 	return callWords.MatchString(title) || noticeWords.MatchString(title) || callWords.MatchString(foldLine(a.Summary)) ||
-		strongWords.MatchString(a.Summary) || strongWords.MatchString(a.ContentHTML)
+		namesClosing(a.Summary) || namesClosing(a.ContentHTML)
+}
+
+// namesClosing reports whether a text has a word for a closing that needs no call beside it. It looks at all of every
+// article that is no call, so it looks for letters and not for patterns.
+func namesClosing(s string) bool {
+	for _, word := range closingWords {
+		if strings.Contains(s, word) {
+			return true
+		}
+	}
+	for at := 0; ; {
+		i := strings.Index(s[at:], "截")
+		if i < 0 {
+			return false
+		}
+		at += i
+		near := s[runeAt(s, at-60):at]
+		for _, word := range closedWords {
+			if strings.Contains(near, word) {
+				return true
+			}
+		}
+		at += len("截")
+	}
 }
 
 // call is an article as it is searched.

@@ -34,7 +34,7 @@ const (
 // What is a date in a text: with a year in any form, without one only as 月日, and in English. The groups are year, month
 // and day; then the clock.
 var (
-	textDate = regexp.MustCompile(`(?:(20\d{2}|明|次|今|本|当)\s*[-/.年]\s*)?(\d{1,2})\s*([-/.月])\s*(?:(\d{1,2})\s*([日号]?)|(底|末))` + timePattern)
+	textDate = regexp.MustCompile(`^(?:(20\d{2})\s*[-/.年]\s*)?(\d{1,2})\s*([-/.月])\s*(?:(\d{1,2})\s*([日号]?)|(底|末))` + timePattern)
 	laterDay = regexp.MustCompile(`^\s*起?\s*(?:至|到|-|~)\s*(\d{1,2})\s*[日号]` + timePattern)
 	dayMonth = regexp.MustCompile(`\b(\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?` + monthPattern + `,?\s+(20\d{2})` + englishTime)
 	monthDay = regexp.MustCompile(`\b` + monthPattern + `\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(20\d{2})` + englishTime)
@@ -105,23 +105,22 @@ func shifted(at []int, by int) []int {
 // dates finds what looks like a date, in the order of the text.
 func dates(text string) []parts {
 	var all []parts
-	for from := 0; from < len(text) && len(all) < maxMentions; {
-		g := shifted(textDate.FindStringSubmatchIndex(text[from:]), from)
-		if g == nil {
-			break
-		}
-		year, sign := cut(text, g, 1), cut(text, g, 3)
-		written := cut(text, g, 5) != "" || cut(text, g, 6) != ""
-		// 1.5, 3-5 and 12月5家 are no dates, and the last digits of a longer number neither.
-		if year == "" && (sign != "月" || !written) || g[0] > 0 && isDigit(text[g[0]-1]) {
-			for from = g[4] + 1; from < len(text) && isDigit(text[from-1]) && isDigit(text[from]); {
-				from++
-			}
+	for at := 0; at < len(text) && len(all) < maxMentions; {
+		if !isDigit(text[at]) {
+			at++
 			continue
 		}
-		all = append(all, parts{text: text, at: g, year: number(year), month: number(cut(text, g, 2)), day: cut(text, g, 4), clock: 7,
-			next: year == "明" || year == "次"})
-		from = g[1]
+		n := 1
+		for at+n < len(text) && isDigit(text[at+n]) {
+			n++
+		}
+		p, ok := dateAt(text, at, n)
+		if at += n; ok {
+			all, at = append(all, p), p.at[1]
+		}
+	}
+	if !hasMonthName(text) {
+		return all
 	}
 	english := func(re *regexp.Regexp, day, month int) {
 		for _, g := range re.FindAllStringSubmatchIndex(text, maxMentions) {
@@ -133,6 +132,45 @@ func dates(text string) []parts {
 	english(monthDay, 2, 1)
 	slices.SortStableFunc(all, func(a, b parts) int { return cmp.Compare(a.at[0], b.at[0]) })
 	return all
+}
+
+// dateAt is the date that begins with a number of n digits. 1.5, 3-5 and 12月5家 are none.
+func dateAt(text string, at, n int) (parts, bool) {
+	sign := strings.TrimLeft(text[at+n:min(at+n+8, len(text))], " \n")
+	if n != 1 && n != 2 && n != 4 || !hasAnyPrefix(sign, "月", "年", "-", "/", ".") {
+		return parts{}, false
+	}
+	g := textDate.FindStringSubmatchIndex(text[at:])
+	if g == nil {
+		return parts{}, false
+	}
+	g = shifted(g, at)
+	p := parts{text: text, at: g, year: number(cut(text, g, 1)), month: number(cut(text, g, 2)), day: cut(text, g, 4), clock: 7}
+	if p.year != 0 {
+		return p, true
+	}
+	before := strings.TrimRight(text[runeAt(text, at-12):at], " ")
+	for _, year := range [...]string{"明年", "次年", "今年", "本年", "当年"} {
+		if strings.HasSuffix(before, year) {
+			g[0] = at - len(text[runeAt(text, at-12):at]) + len(before) - len(year)
+			p.next = year == "明年" || year == "次年"
+		}
+	}
+	return p, cut(text, g, 3) == "月" && (cut(text, g, 5) != "" || cut(text, g, 6) != "")
+}
+
+// hasMonthName spares most Chinese texts the patterns of English dates.
+func hasMonthName(text string) bool {
+	for _, name := range [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"} {
+		if strings.Contains(text, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasAnyPrefix(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -267,14 +305,42 @@ func runeAt(text string, i int) int {
 
 // foldLine is text as it is searched for dates: narrow, small letters, Chinese numbers in digits.
 func foldLine(s string) string {
-	return chineseNumbers(dashes.Replace(strings.ToLower(strings.Map(narrow, s))))
+	s = strings.Map(narrow, s)
+	if numbersInWords(s) {
+		s = chineseNumbers(s)
+	}
+	return s
 }
 
-// narrow makes full-width forms narrow. It does what NFKC does to what dates and labels are made of, much faster.
+// numbersInWords reports whether a year, a month or an hour is written in Chinese numbers.
+func numbersInWords(s string) bool {
+	for _, unit := range [...]string{"年", "月", "时"} {
+		for at := 0; ; {
+			i := strings.Index(s[at:], unit)
+			if i < 0 {
+				break
+			}
+			last, _ := utf8.DecodeLastRuneInString(s[:at+i])
+			if strings.ContainsRune("〇○零一二三四五六七八九十", last) {
+				return true
+			}
+			at += i + len(unit)
+		}
+	}
+	return false
+}
+
+// narrow makes full-width forms narrow, letters small and dashes one. It does what NFKC does to what dates and labels are made of, much faster.
 func narrow(r rune) rune {
 	switch {
+	case r >= 0x4e00 && r <= 0x9fff:
+		return r
+	case r >= 'A' && r <= 'Z':
+		return r + 'a' - 'A'
 	case r >= 0xff01 && r <= 0xff5e:
-		return r - 0xfee0
+		return narrow(r - 0xfee0)
+	case r >= 0x2010 && r <= 0x2015 || r == 0x2212:
+		return '-'
 	case r == 0x3000 || r == 0xa0 || r == 0x2002 || r == 0x2003:
 		return ' '
 	case r == '〜' || r == '∼':

@@ -1,6 +1,9 @@
 package ingest
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // The words by which a closing is told, on text that foldLine has made: narrow punctuation, small letters.
 
@@ -13,10 +16,14 @@ var (
 	overWords       = regexp.MustCompile(`终止|废标|流标|流拍|中止|暂停|取消公告|取消招标|取消采购|取消报名|\bcancell?(?:ed|ation)\b`)
 	objectionWords  = regexp.MustCompile(`公示|异议|质疑|投诉|反映|意见`)
 
-	// strongWords need no call beside them.
-	strongWords = regexp.MustCompile(`截标|(?:投标|递交|提交|响应|报价|竞价|磋商|谈判|比选|报名|申报|申请|应聘|征集|投稿|报送|受理)[^<>。]{0,40}截|(?i:deadline|closing (?:date|time)|due date)|(?:报名|申报|申请|征集|受理|投稿|公示)(?:时间|日期|期)`)
-
 	parens = regexp.MustCompile(`\([^()]*\)`)
+)
+
+// closingWords tell of a closing by themselves, closedWords before 截止.
+var (
+	closingWords = strings.Fields("截标 报名时间 报名日期 报名期 申报时间 申报期 申请时间 申请期 征集时间 征集期 受理时间 受理期 投稿时间 公示时间 公示期 " +
+		"deadline Deadline DEADLINE closing Closing")
+	closedWords = strings.Fields("投标 递交 提交 响应 报价 竞价 磋商 谈判 比选 报名 申报 申请 应聘 征集 征求 投稿 报送 受理 公示")
 )
 
 const (
