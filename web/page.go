@@ -97,11 +97,13 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.Error("page failed", "route", r.Pattern, "err", err)
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	f := s.frame(r)
 	view := struct {
 		frame
 		Status int
 		Kind   string
-	}{s.frame(r), p.status, p.kind}
+		Box    box // offered to who looks for what is not there
+	}{f, p.status, p.kind, boxOf(f, "", nil, nil)}
 	if err := s.render(w, r, p.status, "problem.html", view); err != nil {
 		s.Log.Error("error page failed", "route", r.Pattern, "err", err)
 		http.Error(w, http.StatusText(p.status), p.status)

@@ -227,11 +227,11 @@ func TestFrontPage(t *testing.T) {
 	if n := doc.Find(".news li").Length(); n != 20 {
 		t.Errorf("%d headlines, want 20", n)
 	}
-	if got := doc.Find(".masthead .meta").Text(); got != "2026年11月24日 星期二 · 5 个开发区" {
+	if got := doc.Find(".masthead .meta").Text(); got != "2026年11月24日 星期二\u00a0· 5 个开发区" {
 		t.Errorf("dateline %q", got)
 	}
 	english := parse(t, get(h, "/", "Accept-Language", "en-GB, zh;q=0.5"))
-	if got := english.Find(".masthead .meta").Text(); got != "Tuesday, 24 November 2026 · 5 development zones" {
+	if got := english.Find(".masthead .meta").Text(); got != "Tuesday, 24 November 2026\u00a0· 5 development zones" {
 		t.Errorf("dateline %q", got)
 	}
 }
