@@ -42,7 +42,7 @@ func (s *server) route(methods []string, a answer) http.Handler {
 		h.Set("X-Frame-Options", "DENY")        // frame-ancestors, for browsers that do not know it
 		h.Set("Referrer-Policy", "same-origin") // a token or key in the address tells no portal of itself
 		h.Set("Cache-Control", "no-cache")      // kept, but asked for: the tag below makes that cheap
-		h.Set("Vary", "Accept-Language")
+		h.Set("Vary", "Accept-Language, Accept-Encoding")
 		h.Set("Permissions-Policy", permissions)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")   // a page that a stranger opened has no hand on it
 		h.Set("Cross-Origin-Resource-Policy", "same-origin") // nor may a stranger's page embed what is here
@@ -229,7 +229,17 @@ func (f frame) language() string { return f.Locale }
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, mediaType string, body []byte) {
 	w.Header().Set("Content-Type", mediaType)
 	if status == http.StatusOK && r.Method != http.MethodPost {
-		w.Header().Set("ETag", `"`+hash(body)+`"`)
+		tag := hash(body)
+		if packed(r, w.Header(), len(body)) {
+			small, err := pack(body)
+			if err != nil { // memory that cannot be written to: send it as it is
+				s.Log.Error("page not compressed", "route", r.Pattern, "err", err)
+			} else {
+				body, tag = small, tag+"-gz"
+				w.Header().Set("Content-Encoding", "gzip")
+			}
+		}
+		w.Header().Set("ETag", `"`+tag+`"`)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 		return
 	}

@@ -151,7 +151,7 @@ func checkPage(t *testing.T, w *httptest.ResponseRecorder, locale string) {
 	if w.Body.Len() > 50_000 {
 		t.Errorf("the page has %d bytes, want at most 50,000", w.Body.Len())
 	}
-	if w.Header().Get("Vary") != "Accept-Language" {
+	if w.Header().Get("Vary") != "Accept-Language, Accept-Encoding" {
 		t.Errorf("Vary is %q", w.Header().Get("Vary"))
 	}
 	doc := parse(t, w)

@@ -19,7 +19,7 @@ func (s *server) style(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RequestURI() == styleURL {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	w.Header().Del("Vary")
+	w.Header().Set("Vary", "Accept-Encoding")
 	s.write(w, r, http.StatusOK, "text/css; charset=utf-8", styleSheet)
 	return nil
 }
@@ -27,7 +27,7 @@ func (s *server) style(w http.ResponseWriter, r *http.Request) error {
 func (s *server) favicon(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=86400")
 	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // feeds name it, and readers on other sites show it
-	w.Header().Del("Vary")
+	w.Header().Set("Vary", "Accept-Encoding")
 	s.write(w, r, http.StatusOK, "image/svg+xml", icon)
 	return nil
 }
@@ -46,7 +46,7 @@ Disallow: /api/
 
 func (s *server) robots(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=86400")
-	w.Header().Del("Vary")
+	w.Header().Set("Vary", "Accept-Encoding")
 	s.write(w, r, http.StatusOK, "text/plain; charset=utf-8", []byte(robots))
 	return nil
 }
