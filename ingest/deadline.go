@@ -202,9 +202,11 @@ func (c call) rankOf(m mention, left, right string) rank {
 	switch {
 	case ends(periodLabel) && (ranged || till || before):
 		return periodEnd
+	case asOf && c.opened && strings.IndexAny(right, "】)]") == 0: // 【截止12月5日】
+		return plainClosing
 	case asOf:
 		return noClosing
-	case strings.HasPrefix(strings.TrimSpace(right), "截止") && c.opened:
+	case shutsAfter.MatchString(right) && c.opened && takesIn.MatchString(left):
 		return plainClosing
 	case ranged && till && c.titled:
 		return periodEnd
@@ -226,9 +228,10 @@ func (c call) beside(m mention) bool {
 // rankChanged judges what a date is changed to by what is changed, which stands earlier in the sentence.
 func (c call) rankChanged(m mention) rank {
 	sentence := m.sentence(c.text)
-	what := changeable.FindAllString(sentence, -1)
-	switch {
-	case len(what) == 0 && !c.corrected, len(what) > 0 && handingOut.MatchString(what[len(what)-1]):
+	if clause := sentence[strings.LastIndexByte(sentence, ',')+1:]; changeable.MatchString(clause) {
+		sentence = clause
+	}
+	if handingOut.MatchString(sentence) && !handingIn.MatchString(sentence) || !changeable.MatchString(sentence) && !c.corrected {
 		return noClosing
 	}
 	return changedTo
@@ -236,8 +239,8 @@ func (c call) rankChanged(m mention) rank {
 
 // asksFor reports whether the first thing to be done by a date is to hand something in.
 func asksFor(right string) bool {
-	first := doneBefore.FindString(right)
-	return first != "" && !otherDoing.MatchString(first)
+	first := doneBefore.FindStringSubmatch(right)
+	return first != nil && first[1] != ""
 }
 
 // setDeadline takes the closing that the publisher gave, in any form that ParseDate reads; "none" and "无" say that there is

@@ -35,7 +35,7 @@ const (
 
 	handsIn = `投标|应标|响应|应答|报价|竞价|竞买|竞租|磋商|谈判|询价|询比|比选|标书|递交|提交|送达|上传|递标`
 	takes   = `报名|申报|申请|应聘|征集|投稿|征稿|征文|报送|上报|参赛|推荐|受理|接收|征求意见|反馈|意见|简历|填报|作品|公示|招募|招聘|挂牌`
-	givesTo = `获取|领取|发售|出售|下载|购买|售卖|发放|保证金|质疑|答疑|提问|疑问|澄清|踏勘|考察|公告期|公告时间|公告期限|公告发布|工期|服务期|合同|有效期|统计|数据|评估基准|还款|笔试|面试|资格复审|缴费`
+	givesTo = `获取|领取|发售|出售|下载|购买|售卖|发放|保证金|质疑|答疑|提问|疑问|澄清|踏勘|考察|公告期|公告时间|公告期限|公告发布|工期|服务期|合同|有效期|统计|数据|评估基准|还款|年龄|计算|工作年限|工作经历|笔试|面试|资格复审|缴费`
 	// What a clause may say between handing out files and the end of it; "购买招标文件并在投标截止时间" is a closing.
 	ofFiles = `(?:招标|采购|磋商|谈判|询价|比选|竞争性|资格|预审|文件|标书|资料|材料|缴纳|交纳|到账|提交|递交|的|问题|报名|提出|\s|\(|\)|、|及|和|与)*`
 	endTime = `(?:截止|截至|结束)(?:时间|日期|期限|时点|日)`
@@ -58,11 +58,11 @@ var (
 	englishBefore = regexp.MustCompile(`\b(?:until|by|before)\s+$`)
 
 	// sinceLabel makes a date the end of a period that begins with the announcement.
-	sinceLabel   = regexp.MustCompile(`(?:(?:自|从)?(?:本)?(?:公告|通知|公示|启事|通告|信息)?(?:发布|发文|公告|公示|发出)?(?:即日|之日|今日)\s*(?:起|开始)?\s*,?\s*(?:截止)?)?(?:截至|至|到|-|~)\s*$`)
+	sinceLabel   = regexp.MustCompile(`(?:(?:自|从)?(?:本)?(?:公告|通知|公示|启事|通告|信息)?(?:发布|发文|公告|公示|发出)?(?:即日|之日|今日)\s*(?:起|开始)?\s*,?\s*(?:截止)?)?(?:截至|至|到|-+|~)\s*$`)
 	fromNowWords = regexp.MustCompile(`即日|之日|今日`)
 	// asOfLabel is how figures are dated.
 	asOfLabel = regexp.MustCompile(`(?:截至|截止)(?:到|至|于)?\s*$`)
-	asOfCount = regexp.MustCompile(`^\s*,?\s*(?:共|已|累计|全[区市县省国园]|我[区市县]|新增|有\d|企业|完成|实现)`)
+	asOfCount = regexp.MustCompile(`^\s*,?\s*(?:共|已|达|超|累计|全[区市县省国园]|我[区市县]|新增|有\d|企业|完成|实现)`)
 
 	tillAfter   = regexp.MustCompile(`^\s*(?:\([^()]{0,60}\))?\s*(?:截止|截至|为止|止)`)
 	beforeAfter = regexp.MustCompile(`^\s*(?:\([^()]{0,60}\))?\s*(?:下班)?(?:之前|以前|前)`)
@@ -70,12 +70,15 @@ var (
 	// heldAfter tells of a meeting, not of a period in which to apply: a job fair, a contest.
 	heldAfter = regexp.MustCompile(`^[^,。;]{0,24}?(?:举行|举办|召开|开幕|开赛|开讲)`)
 
-	// What is to be done before a date: to hand something in, or anything else.
-	doneBefore = regexp.MustCompile(`提交|递交|报送|送达|送交|送至|寄送|寄至|寄达|发送|发至|发到|发邮件|上报|报至|报我|反馈|报名|申报|上传|投递|提出|反映|填报|填写|投稿|交至|联系|` +
+	// The first thing that is to be done before a date; the group is of those by which something is handed in.
+	doneBefore = regexp.MustCompile(`(完成` + clause + `{0,8}?(?:报名|申报|填报|提交|上传|登记|注册|投递)|提交|递交|报送|送达|送交|送至|寄送|寄至|寄达|发送|发至|发到|发邮件|上报|报至|报我|反馈|报名|申报|上传|投递|提出|反映|填报|填写|投稿|交至|联系)|` +
 		`获取|领取|购买|下载|缴纳|交纳|支付|完成|竣工|完工|开工|投产|交付|建成|出生|取得|毕业|注册成立|整改`)
-	otherDoing = regexp.MustCompile(`获取|领取|购买|下载|缴纳|交纳|支付|完成|竣工|完工|开工|投产|交付|建成|出生|取得|毕业|注册成立|整改`)
+	// shutsAfter is said of a system that takes something in.
+	shutsAfter = regexp.MustCompile(`^\s*(?:准时|自动|正式)?(?:截止|关闭|停止)`)
+	takesIn    = regexp.MustCompile(takes + `|` + handsIn + `|系统|通道|平台`)
 
 	// changeable is what a correction changes, and what it may say of files.
 	changeable = regexp.MustCompile(`截止|截标|开标|投标|递交|提交|报名|申报|征集|公示|挂牌|响应|deadline|closing|` + givesTo)
 	handingOut = regexp.MustCompile(givesTo)
+	handingIn  = regexp.MustCompile(`(?:` + handsIn + `)` + clause + `{0,8}截止|递交|截标`)
 )
