@@ -26,7 +26,7 @@ func TestSubscribe(t *testing.T) {
 func TestConsentIsTheSentenceBesideTheButton(t *testing.T) {
 	for locale, want := range map[string]string{
 		zonewire.LocaleZH: "点击“订阅”，即表示您同意我们把《内部参考》发到这个地址。每封邮件里都可以退订。 (zh-CN, /lists/board, 192.0.2.1)",
-		zonewire.LocaleEN: "By pressing “Subscribe” you agree to get 内部参考 at this address. Every mail has a link to leave. (en, /lists/board, 192.0.2.1)",
+		zonewire.LocaleEN: "By pressing \"Subscribe\" you agree to get 内部参考 at this address. Every mail has a link to leave. (en, /lists/board, 192.0.2.1)",
 	} {
 		st := readers()
 		h, _ := serve(t, st)
