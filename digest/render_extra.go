@@ -48,7 +48,7 @@ func (e Edition) closing(a zonewire.Article) closing {
 	if c.Gone {
 		return c
 	}
-	c.Summary, c.Closes, c.CalendarURL = "", e.moment(a), e.page(a)+"/deadline.ics"
+	c.Closes, c.CalendarURL = e.moment(a), e.page(a)+"/deadline.ics"
 	var where []string
 	for _, name := range []string{e.Zones[a.ZoneID].DisplayName(e.Locale), a.Source} {
 		if name = clip(e.unmarked(name), titleColumns/4); name != "" && !slices.Contains(where, name) {

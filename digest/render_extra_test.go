@@ -166,6 +166,21 @@ func TestAZoneWhoseNewsAllClosesSoonIsCountedAndHasNoSection(t *testing.T) {
 	}
 }
 
+func TestTheBusiestZoneIsFirstAlsoWhereMostOfItClosesSoon(t *testing.T) {
+	e := big(t, 5, 1, "标题")
+	z := e.Zones[1]
+	z.ID, z.Slug, z.Name = 2, "zone-2", "第 2 经济技术开发区"
+	e.Zones[2] = z
+	for i := range 3 {
+		e.Articles[i].ZoneID = 2
+	}
+	e.Articles[0].Deadline, e.Articles[1].Deadline = e.Slot.Add(time.Hour), e.Slot.Add(time.Hour)
+	_, html, _ := render(t, e)
+	if first := document(t, html).Find("h2").Eq(1).Text(); !strings.Contains(first, z.Name) {
+		t.Errorf("the first zone is %q, want %s", first, z.Name)
+	}
+}
+
 func TestMomentsReadAsThePortalGaveThem(t *testing.T) {
 	noon := time.Date(2026, 12, 15, 12, 0, 0, 0, zonewire.Shanghai)
 	tests := []struct {

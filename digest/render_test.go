@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/google/go-cmp/cmp"
@@ -412,6 +413,20 @@ func TestAnArticleAtAnAddressThatIsNoneToMailIsOnOurPage(t *testing.T) {
 		_, html, text := render(t, e)
 		if n := document(t, html).Find(`h3 a[href="` + tt.want + `"]`).Length(); n != 1 || !strings.Contains(text, "\n"+tt.want+"\n") {
 			t.Errorf("%s: %d headlines link to %s", tt.name, n, tt.want)
+		}
+	}
+}
+
+// At six in the morning of New Year's Day in China it is still the old year in Greenwich.
+func TestTheYearIsToldWhenItIsNotThatOfTheDigestsDay(t *testing.T) {
+	e := sample(t)
+	e.Slot = time.Date(2026, 12, 31, 22, 0, 0, 0, time.UTC)
+	e.Articles[0].Published = e.Slot.In(zonewire.Shanghai)
+	e.Articles[1].Published = e.Slot.In(zonewire.Shanghai).AddDate(0, 0, -1)
+	_, _, text := render(t, e)
+	for _, want := range []string{"\n云栖湖日报 · 1月1日\n", "\n东澜高新区管委会 · 2026年12月31日\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no line %q in\n%s", want, text)
 		}
 	}
 }
