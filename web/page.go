@@ -139,6 +139,20 @@ func (s *server) frame(r *http.Request) frame {
 	return f
 }
 
+// label is a name and the language that it is in: none if that is the page's.
+type label struct{ Text, Lang string }
+
+// At names a province to the reader: as the zones have it, but on an English page in English if that is known.
+func (f frame) At(province string) label {
+	if f.Locale == zonewire.LocaleZH || province == "" {
+		return label{province, ""}
+	}
+	if name, ok := zonewire.Province(f.Locale, province); ok {
+		return label{name, ""}
+	}
+	return label{province, zonewire.LocaleZH}
+}
+
 // Link is an address on this site that keeps the language which the reader picked: there is no cookie to remember it.
 // Params are names and values in turn; empty values are left out.
 func (f frame) Link(path string, params ...string) (string, error) {

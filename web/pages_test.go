@@ -231,6 +231,7 @@ func TestFrontPage(t *testing.T) {
 		t.Errorf("dateline %q", got)
 	}
 	english := parse(t, get(h, "/", "Accept-Language", "en-GB, zh;q=0.5"))
+	equal(t, "provinces in English", texts(english, "section > h3"), []string{"Beijing", "Jiangsu", "Zhejiang", "Yunnan", "Elsewhere"})
 	if got := english.Find(".masthead .meta").Text(); got != "Tuesday, 24 November 2026\u00a0· 5 development zones" {
 		t.Errorf("dateline %q", got)
 	}
@@ -413,7 +414,7 @@ func TestListPage(t *testing.T) {
 
 	paused := parse(t, get(h, "/lists/zhejiang?lang=en"))
 	equal(t, "what the form says first", paused.Find("#subscribe p").First().Text(), "This digest is paused for now. Subscribe, and you will get the first issue when it resumes.")
-	equal(t, "facts of a paused list", texts(paused, ".facts dd"), []string{"Development zones in 浙江省", "Sending is paused"})
+	equal(t, "facts of a paused list", texts(paused, ".facts dd"), []string{"Development zones in Zhejiang", "Sending is paused"})
 
 	key := token(zonewire.PurposePrivate, 2)
 	w := get(h, "/lists/board?key="+key)
