@@ -56,11 +56,10 @@ func (s *server) article(w http.ResponseWriter, r *http.Request) error {
 		Zone        zonewire.Zone
 		Article     zonewire.Article
 		Also        templates.Also
-		Deadline    deadline
 		Corrected   time.Time // zero: it says what it said when it came in
 		Corrections []correction
 		Body        template.HTML
-	}{f, z, a, also, deadlineOf(f.Locale, a, s.Now()), corrected(a), corrections, text})
+	}{f, z, a, also, corrected(a), corrections, text})
 }
 
 // public is the article of the path, if everyone may read it. One that waits for its zone is not public yet.

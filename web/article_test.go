@@ -73,6 +73,19 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+func TestHeadlinesTellWhatCloses(t *testing.T) {
+	st := sample()
+	h, _ := serve(t, st)
+	for path, want := range map[string][]string{
+		"/zones/yunhe": {"截止：2026年12月5日（周六）17:30"},
+		"/":            {"截止：2026年12月5日（周六）17:30"},
+		searchPath("/", "边合区", "lang", "en"): {"Closes: Saturday, 5 December 2026, 17:30 (UTC+8)"},
+		"/zones/qingtan": {}, // what has passed is no news
+	} {
+		equal(t, path, texts(parse(t, get(h, path)), ".closes"), want)
+	}
+}
+
 func TestADeadlineOfADayPassesWithTheDay(t *testing.T) {
 	end := time.Date(2026, 11, 24, 0, 0, 0, 0, zonewire.Shanghai)
 	for at, past := range map[time.Time]bool{end: true, end.Add(-time.Second): false} {

@@ -42,6 +42,9 @@ func deadlineOf(locale string, a zonewire.Article, now time.Time) deadline {
 	return d
 }
 
+// Closes is when what an article announces closes.
+func (f frame) Closes(a zonewire.Article) deadline { return deadlineOf(f.Locale, a, f.now) }
+
 // calendar is the article's deadline for the reader's own calendar.
 func (s *server) calendar(w http.ResponseWriter, r *http.Request) error {
 	a, err := s.public(r)

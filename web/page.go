@@ -123,11 +123,12 @@ type frame struct {
 	NoIndex   bool   // not to be found by search engines
 	Feeds     []Feed // for discovery in the head: the page's own, else those of all zones
 	chosen    bool   // the reader picked the language by the switch
+	now       time.Time
 }
 
 func (s *server) frame(r *http.Request) frame {
 	locale, chosen := localeOf(r)
-	f := frame{Site: s.Templates.SiteTitle(locale), Locale: locale, StyleURL: styleURL, Feeds: s.Feeds(nil, ""), chosen: chosen}
+	f := frame{Site: s.Templates.SiteTitle(locale), Locale: locale, StyleURL: styleURL, Feeds: s.Feeds(nil, ""), chosen: chosen, now: s.Now()}
 	for _, other := range zonewire.Locales() {
 		if other != locale {
 			f.Other = other
