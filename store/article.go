@@ -21,11 +21,11 @@ const articleColumns = `
 			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset,
 			COALESCE(a.source_id, 0), a.replaced, a.sketch, a.deadline_ms, a.deadline_day`
 
-// Whether an article's title or summary holds a word.
+// Whether an article's title or summary holds a word. LIKE takes a capital for its small letter by itself.
 const (
-	textHolds5  = `LOWER(a.title) LIKE CAST(?5 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?5 AS TEXT) ESCAPE '\'`
-	textHolds11 = `LOWER(a.title) LIKE CAST(?11 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?11 AS TEXT) ESCAPE '\'`
-	textHolds12 = `LOWER(a.title) LIKE CAST(?12 AS TEXT) ESCAPE '\' OR LOWER(a.summary) LIKE CAST(?12 AS TEXT) ESCAPE '\'`
+	textHolds5  = `a.title LIKE CAST(?5 AS TEXT) ESCAPE '\' OR a.summary LIKE CAST(?5 AS TEXT) ESCAPE '\'`
+	textHolds11 = `a.title LIKE CAST(?11 AS TEXT) ESCAPE '\' OR a.summary LIKE CAST(?11 AS TEXT) ESCAPE '\'`
+	textHolds12 = `a.title LIKE CAST(?12 AS TEXT) ESCAPE '\' OR a.summary LIKE CAST(?12 AS TEXT) ESCAPE '\'`
 )
 
 // The filters that every article query shares; an empty value filters nothing. A parameter that meets no column is

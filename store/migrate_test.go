@@ -66,6 +66,10 @@ func TestTheFirstSchemaIsUpgraded(t *testing.T) {
 	if gone := must[[]zonewire.Departure](t)(db.Departures(t.Context(), 1, 9)); len(gone) != 1 || gone[0].Article != 2 || gone[0].Moved {
 		t.Errorf("departures %+v", gone)
 	}
+	check(t, db.RequestPlace(t.Context(), at(day), wishFor("l", "new@example.org")))
+	if l := letterTo(t, db, day, "new@example.org"); l.kind != "confirm" || l.ticket != 1 {
+		t.Errorf("a place is asked for: %+v", l)
+	}
 	if z := must[zonewire.Zone](t)(db.Zone(t.Context(), "a")); z.Changed.UnixMilli() != 7 {
 		t.Errorf("zone changed %v", z.Changed)
 	}

@@ -157,13 +157,17 @@ func (a *app) showArticle(art zonewire.Article, copies []zonewire.Article, revis
 			also = append(also, strings.TrimSpace(fmt.Sprintf("%d %s", c.ID, orElse(c.Source, c.Zone))))
 		}
 	}
+	deadline := ""
+	if v.Deadline != nil {
+		deadline = *v.Deadline
+	}
 	from := ""
 	if art.SourceID != 0 {
 		from = fmt.Sprintf("source %d", art.SourceID)
 	}
 	fields := []field{
 		{"id", fmt.Sprint(art.ID)}, {"title", v.Title}, {"zone", v.Zone}, {"zone_raw", v.ZoneRaw},
-		{"published", articleRow(v)[2]}, {"source", v.Source}, {"author", v.Author},
+		{"published", articleRow(v)[2]}, {"deadline", deadline}, {"source", v.Source}, {"author", v.Author},
 		{"category", v.Category}, {"city", v.City}, {"language", v.Language}, {"url", v.URL},
 		{"external_id", v.ExternalID}, {"polled from", from}, {"also at", strings.Join(also, ", ")},
 		{"received", v.Received}, {"updated", v.Updated},
