@@ -47,7 +47,7 @@ const articleFilters = `
 var (
 	qArticlesAll = sqlText(`
 		SELECT ` + articleColumns + `, a.content_html
-		FROM article a
+		FROM article a INDEXED BY article_text
 		LEFT JOIN zone z ON z.id = a.zone_id
 		WHERE a.change > 0 AND CAST(?1 AS BIGINT) = 0` + articleFilters)
 	qArticlesZone = sqlText(`

@@ -15,7 +15,7 @@ const headColumns = `a.id, COALESCE(a.zone_id, 0), a.change, a.updated_ms, a.wit
 var (
 	qHeadsAll = sqlText(`
 		SELECT ` + headColumns + `
-		FROM article a
+		FROM article a INDEXED BY article_text
 		LEFT JOIN zone z ON z.id = a.zone_id
 		WHERE a.change > 0 AND CAST(?1 AS BIGINT) = 0` + articleFilters)
 	qHeadsZone = sqlText(`

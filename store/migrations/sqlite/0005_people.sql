@@ -41,5 +41,4 @@ CREATE INDEX digest_note_article ON digest_note (article_id);
 ALTER TABLE digest ADD COLUMN silent TEXT NOT NULL DEFAULT '';
 
 -- A search for a rare word walks all articles by change: over the index alone, it reads a row only when its words match.
-DROP INDEX article_change;
-CREATE INDEX article_change ON article (change, withdrawn_ms, received_ms, zone_id, category, title, summary);
+CREATE INDEX article_text ON article (change, withdrawn_ms, received_ms, zone_id, category, title, summary);
