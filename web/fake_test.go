@@ -154,14 +154,14 @@ func find[T any](all []T, err error, is func(T) bool) (T, error) {
 var shipped = sync.OnceValues(func() (*templates.Set, error) { return templates.Load("") })
 
 // serve gives the handler over the store; what it logs at error level comes back in the string.
-func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
+func serve(t testing.TB, st *fake, edits ...func(*web.Config)) (http.Handler, *strings.Builder) {
 	t.Helper()
 	set, err := shipped()
 	if err != nil {
 		t.Fatalf("load templates: %v", err)
 	}
 	var log strings.Builder
-	return web.New(st, web.Config{
+	cfg := web.Config{
 		BaseURL:       base,
 		Secret:        secret,
 		Templates:     set,
@@ -184,7 +184,11 @@ func serve(t testing.TB, st *fake) (http.Handler, *strings.Builder) {
 			}
 			return "工作日 08:00"
 		},
-	}), &log
+	}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	return web.New(st, cfg), &log
 }
 
 func feeds(z *zonewire.Zone, province string) []web.Feed {

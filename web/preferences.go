@@ -69,6 +69,9 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) error {
 		}
 		a := e.read(r)
 		if e.Error == "" {
+			if ok, err := s.worked(w, r, f, f.address("/preferences", url.Values{})); !ok {
+				return err
+			}
 			if err := s.slow(w, r); err != nil {
 				return err
 			}

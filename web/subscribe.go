@@ -170,6 +170,9 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := form.ids(ticked); !ok || form.Entry.Error != "" {
 		return s.render(w, r, http.StatusUnprocessableEntity, "subscribe.html", view)
 	}
+	if ok, err := s.worked(w, r, f, form.Action); !ok {
+		return err
+	}
 	if err := s.slow(w, r); err != nil {
 		return err
 	}

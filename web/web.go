@@ -2,8 +2,8 @@
 // links that a mail carries, to confirm and to leave.
 //
 // Policy. A GET changes nothing, whoever follows the link: only a POST acts. What a token allows stands in the path,
-// so no page needs a cookie, a session or a script, and the content security policy of every page forbids scripts. A
-// private list does not exist for those without its key. A page is rendered whole before its first byte is written,
+// so no page needs a cookie, a session or a script. The content security policy of every page forbids scripts, but for
+// the one that works for a form where the operator asks for that, and it too serves without. A private list does not exist for those without its key. A page is rendered whole before its first byte is written,
 // so a reader gets a page or a designed error, never half of either.
 package web
 
@@ -111,6 +111,7 @@ type server struct {
 	store   Store
 	letters zonewire.Letters
 	limits  *limiter
+	stamps  stamps
 }
 
 // New gives the handler of every page. It answers each path of its own and, as the last resort of a mux, any other
@@ -142,6 +143,7 @@ func New(st Store, cfg Config) http.Handler {
 		{"/preferences/{token}/data.json", read, s.data},
 		{"/preferences/{token}/erase", act, s.erase},
 		{"/address/{token}", act, s.address},
+		{"/work.js", read, s.workScript},
 		{"/style.css", read, s.style},
 		{"/favicon.svg", read, s.favicon},
 		{"/robots.txt", read, s.robots},
