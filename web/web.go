@@ -1,10 +1,12 @@
-// Package web gives people their pages: zones and their articles, lists and the digests they sent, and the two
-// links that a mail carries, to confirm and to leave.
+// Package web gives people their pages: zones and their articles, lists and the digests they sent, the forms to get
+// them, and what the links in a mail lead to: confirm, leave, take that back, manage what one gets.
 //
 // Policy. A GET changes nothing, whoever follows the link: only a POST acts. What a token allows stands in the path,
 // so no page needs a cookie, a session or a script. The content security policy of every page forbids scripts, but for
-// the one that works for a form where the operator asks for that, and it too serves without. A private list does not exist for those without its key. A page is rendered whole before its first byte is written,
-// so a reader gets a page or a designed error, never half of either.
+// the one that works for a form where the operator asks for that, and it too serves without. A private list does not
+// exist for those without its key. The answer to a form that mails something is the same whoever has the address. A
+// page is rendered whole before its first byte is written, so a reader gets a page or a designed error, never half of
+// either.
 package web
 
 import (
