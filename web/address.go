@@ -37,6 +37,9 @@ func (s *server) address(w http.ResponseWriter, r *http.Request) error {
 		}
 	} else if !ticket.Used.IsZero() {
 		view.State = "agreed"
+		if twin, _, err := s.store.Ticket(r.Context(), zonewire.PurposeAddress, ticket.Wish.Twin, s.Now()); err == nil && !twin.Used.IsZero() {
+			view.State = "moved"
+		}
 	}
 	return s.render(w, r, http.StatusOK, "address.html", view)
 }

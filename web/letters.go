@@ -78,10 +78,11 @@ func title(kind zonewire.Letter, l zonewire.List) string {
 	return ""
 }
 
-// lasting is a time in whole days, or in hours if it has a rest. Nobody is promised more than there is.
+// lasting is a time in days from two days on, else in hours. A letter that waits its turn is good for longer than it
+// says; nobody is promised more than there is.
 func lasting(d time.Duration) (days, hours int) {
 	hours = int(d / time.Hour)
-	if hours > 24 && hours%24 == 0 {
+	if hours >= 48 {
 		return hours / 24, 0
 	}
 	return 0, hours

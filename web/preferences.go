@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/internal/address"
 )
 
 const farthest = 366 * 24 * time.Hour // a pause may end that far ahead; who wants more leaves
@@ -67,7 +67,7 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) error {
 		if err := s.readForm(w, r); err != nil {
 			return err
 		}
-		a := e.read(r)
+		a := s.read(&e, r)
 		if e.Error == "" {
 			if ok, err := s.worked(w, r, f, f.address("/preferences", url.Values{})); !ok {
 				return err
@@ -136,7 +136,10 @@ func (s *server) preferences(w http.ResponseWriter, r *http.Request) error {
 	case "leave-all":
 		_, err = s.store.LeaveAll(r.Context(), s.byPage(), ticket)
 	case "address":
-		a := view.Entry.read(r)
+		a := s.read(&view.Entry, r)
+		if own, err := address.Parse(p.Email); err == nil && own.Key == a.Key {
+			view.Entry.Error = "people.address.same"
+		}
 		if view.Entry.Error != "" {
 			return s.render(w, r, http.StatusUnprocessableEntity, "account.html", view)
 		}
@@ -144,15 +147,11 @@ func (s *server) preferences(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		err = s.store.RequestAddress(r.Context(), s.byPage(), ticket, a, s.letters)
-		if errors.Is(err, zonewire.ErrInvalid) { // it is the address that they have
-			view.Entry.Error = "people.address.same"
-			return s.render(w, r, http.StatusUnprocessableEntity, "account.html", view)
-		}
 	default:
 		return &problem{http.StatusBadRequest, "form"}
 	}
 	if err != nil {
-		return s.expired(w, r, err, zonewire.List{})
+		return s.expired(w, r, changed(err), zonewire.List{})
 	}
 	s.done(w, r, view.frame, view.Path, r.PostForm.Get("do"), 0)
 	return nil
@@ -271,7 +270,7 @@ func (s *server) placeEdit(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, r, status, "place.html", view)
 	}
 	if _, err := s.store.EditPlace(r.Context(), s.byPage(), ticket, id, edit); err != nil {
-		return s.expired(w, r, err, view.Place.Of)
+		return s.expired(w, r, changed(err), view.Place.Of)
 	}
 	done := r.PostForm.Get("do")
 	if edit.SwitchTo != nil && *edit.SwitchTo == "" {
@@ -302,6 +301,9 @@ func (s *server) placePage(r *http.Request, p zonewire.Subscriber, sub zonewire.
 		Tomorrow: local(l, s.Now()).AddDate(0, 0, 1).Format(time.DateOnly),
 	}
 	for _, other := range lists {
+		if sub.State != zonewire.SubActive && sub.State != zonewire.SubPaused {
+			break // what is not sent has no rhythm
+		}
 		if alike(l, other) && (other.Slug == sub.SwitchTo || !on(p, other)) {
 			view.Rhythms = append(view.Rhythms, rhythm{other.Slug, s.when(r, other), other.Title, other.Slug == sub.SwitchTo})
 		}
@@ -314,9 +316,7 @@ func (s *server) placePage(r *http.Request, p zonewire.Subscriber, sub zonewire.
 
 // alike reports whether a list that anyone may join sends the same news as l at another time.
 func alike(l, other zonewire.List) bool {
-	return other.ID != l.ID && !other.Private && !other.Paused &&
-		l.All == other.All && l.Province == other.Province && l.City == other.City && slices.Equal(l.ZoneIDs, other.ZoneIDs) &&
-		l.Category == other.Category && l.Keyword == other.Keyword &&
+	return other.ID != l.ID && !other.Private && !other.Paused && l.SameNews(other) &&
 		(l.Schedule != other.Schedule || l.Timezone != other.Timezone || l.Workdays != other.Workdays)
 }
 

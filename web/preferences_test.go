@@ -147,6 +147,34 @@ func TestAnotherSiteCannotPostForAPerson(t *testing.T) {
 	}
 }
 
+// What the store refuses is no fault of ours: the page was opened before something changed.
+func TestAChangeThatIsNotPossibleAnyMoreIsTold(t *testing.T) {
+	for _, v := range []visit{
+		{path: placePath(activeSub), form: fields("do", "pause")},
+		{path: "/lists/morning/subscribe", form: fields("address", "new@example.com")},
+	} {
+		st := readers()
+		st.fail = fmt.Errorf("edit a place: %w", zonewire.Invalidf("only an active one can pause"))
+		h, log := serve(t, st)
+		w := do(h, v.request())
+		equal(t, "status", w.Code, 409)
+		checkPage(t, w, zonewire.LocaleZH)
+		equal(t, "log", log.String(), "")
+	}
+}
+
+// What is not sent cannot be paused, and has no rhythm.
+func TestAPlaceThatGetsNothingCanOnlyBeLeft(t *testing.T) {
+	for _, state := range []zonewire.SubscriptionState{zonewire.SubPending, zonewire.SubBounced} {
+		st := readers()
+		sub := st.subs[activeSub]
+		sub.State = state
+		st.subs[activeSub] = sub
+		h, _ := serve(t, st)
+		equal(t, string(state), attrs(parse(t, get(h, placePath(activeSub))), `button[name="do"]`, "value"), []string{"leave"})
+	}
+}
+
 func TestPreferencesEndAfterTwoHours(t *testing.T) {
 	st := readers()
 	h, _ := serve(t, st)
@@ -203,6 +231,7 @@ func TestBothAddressesAgreeToAMove(t *testing.T) {
 	equal(t, "the new one agrees", press(newTicket), []string{"已确认"})
 	equal(t, "it does so twice", press(newTicket), []string{"已确认"})
 	equal(t, "the old one agrees", press(oldTicket), []string{"邮箱已更换"})
+	equal(t, "the new one looks again", texts(parse(t, get(h, "/address/"+token(zonewire.PurposeAddress, newTicket))), "h1"), []string{"邮箱已更换"})
 
 	st = readers()
 	st.taken = "new@example.com"

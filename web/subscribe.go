@@ -166,7 +166,7 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) error {
 		form.Entry.Typed = typedAddress(r)
 		return s.render(w, r, http.StatusOK, "subscribe.html", view)
 	}
-	a := form.Entry.read(r)
+	a := s.read(&form.Entry, r)
 	if _, ok := form.ids(ticked); !ok || form.Entry.Error != "" {
 		return s.render(w, r, http.StatusUnprocessableEntity, "subscribe.html", view)
 	}
@@ -183,7 +183,7 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) error {
 			Letters: s.letters,
 		})
 		if err != nil {
-			return err
+			return changed(err)
 		}
 	}
 	return s.sent(w, r, f, "people.asked", l)
@@ -215,7 +215,7 @@ func (z *zoneForm) ids(ticked []string) ([]int64, bool) {
 }
 
 // read takes the address that was typed, and notes what is wrong with it.
-func (e *entry) read(r *http.Request) zonewire.Address {
+func (s *server) read(e *entry, r *http.Request) zonewire.Address {
 	e.Typed = typedAddress(r)
 	a, err := address.Parse(e.Typed)
 	switch {
@@ -223,6 +223,8 @@ func (e *entry) read(r *http.Request) zonewire.Address {
 		e.Error = "people.address.empty"
 	case err != nil:
 		e.Error = "people.address.bad"
+	default:
+		a.Hash = s.Secret.AddressHash(a.Key)
 	}
 	return a
 }
@@ -258,6 +260,15 @@ func (s *server) readForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return &problem{http.StatusBadRequest, "form"}
+}
+
+// changed is the failure of a form that asks for what is not so any more: a zone was closed or a place has ended since it
+// was shown.
+func changed(err error) error {
+	if errors.Is(err, zonewire.ErrInvalid) {
+		return &problem{http.StatusConflict, "changed"}
+	}
+	return err
 }
 
 // personal keeps a page that is one person's out of caches and search engines, and its address out of other logs.

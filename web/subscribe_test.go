@@ -22,6 +22,16 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
+// A suppression outlives the address by its keyed hash, so whoever comes in here must carry one.
+func TestAddressesComeWithTheirHash(t *testing.T) {
+	st := readers()
+	h, _ := serve(t, st)
+	do(h, visit{path: "/lists/morning/subscribe", form: fields("address", "New@example.com")}.request())
+	do(h, visit{path: account(""), form: fields("do", "address", "address", "New@example.com")}.request())
+	want := secret.AddressHash("new@example.com")
+	equal(t, "hashes", st.hashes, []string{want, want})
+}
+
 // Consent says to which words a person agreed, on which page, from where, in which language.
 func TestConsentIsTheSentenceBesideTheButton(t *testing.T) {
 	for locale, want := range map[string]string{
