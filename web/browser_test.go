@@ -90,17 +90,47 @@ func TestPagesFitTheScreen(t *testing.T) {
 	t.Cleanup(srv.Close)
 
 	for name, path := range pagePaths() {
+		open(ctx, t, srv.URL+path)
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{360, 800, 1280} {
 				t.Run(fmt.Sprintf("%s in %s at %d", name, scheme, width), func(t *testing.T) {
-					look(ctx, t, srv.URL+path, scheme, width, name)
+					measure(ctx, t, srv.URL+path, scheme, width, name)
 				})
 			}
 		}
 	}
 }
 
+// open brings a page into the browser.
+func open(ctx context.Context, t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Navigate(url)); err != nil {
+		t.Fatalf("open %s: %v", url, err)
+	}
+}
+
+// look opens a page and measures it.
 func look(ctx context.Context, t *testing.T, url, scheme string, width int64, name string) {
+	t.Helper()
+	open(ctx, t, url)
+	measure(ctx, t, url, scheme, width, name)
+}
+
+// edition turns the page that is open to light or dark, and gives its window a width.
+func edition(ctx context.Context, tab *chromedp.Target, scheme string, width int64) error {
+	feature := emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme}
+	if _, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{&feature}}); err != nil {
+		return err
+	}
+	_, err := chromedp.EmulateViewport(width, 800)(ctx, tab)
+	return err
+}
+
+// measure holds the page that is open to its window, its language and its colours.
+func measure(ctx context.Context, t *testing.T, url, scheme string, width int64, name string) {
+	t.Helper()
 	type sight struct {
 		Scroll int64  `json:"scroll"`
 		Inner  int64  `json:"inner"`
@@ -111,11 +141,7 @@ func look(ctx context.Context, t *testing.T, url, scheme string, width int64, na
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	seen, err := chromedp.Run(ctx, func(ctx context.Context, tab *chromedp.Target) (sight, error) {
-		scheme := emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme}
-		if _, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{&scheme}}); err != nil {
-			return sight{}, err
-		}
-		if _, err := chromedp.Steps(chromedp.EmulateViewport(width, 800), chromedp.Navigate(url))(ctx, tab); err != nil {
+		if err := edition(ctx, tab, scheme, width); err != nil {
 			return sight{}, err
 		}
 		return chromedp.Evaluate[sight](`({
@@ -127,7 +153,7 @@ func look(ctx context.Context, t *testing.T, url, scheme string, width int64, na
 		})`)(ctx, tab)
 	})
 	if err != nil {
-		t.Fatalf("open %s: %v", url, err)
+		t.Fatalf("measure %s: %v", url, err)
 	}
 	if seen.Scroll > width || seen.Inner != width {
 		t.Errorf("%s is %d wide in a window of %d, want %d", url, seen.Scroll, seen.Inner, width)
