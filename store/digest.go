@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -205,6 +206,7 @@ var (
 		UPDATE delivery
 		SET variant_id = NULL, state = 8, reason = 'withdrawn', claim = 0, done_ms = ?2
 		WHERE variant_id = ?1 AND state IN (0, 1, 2) AND began_ms = 0`)
+	qWordsAt      = sqlText(`SELECT title, summary FROM article_revision WHERE article_id = ?1 AND replaced_ms > ?2 ORDER BY replaced_ms, id LIMIT 1`)
 	qVariantOpen  = sqlText(`SELECT COUNT(*) FROM delivery WHERE variant_id = ?1 AND state IN (0, 1, 2)`)
 	qVariantWeb   = sqlText(`UPDATE variant SET web = 0 WHERE id = ?1`)
 	qVariantBlank = sqlText(`DELETE FROM variant WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE variant_id = ?1)`)
@@ -282,6 +284,11 @@ func recutDigest(ctx context.Context, q querier, act zonewire.Act, digest int64,
 	if r.Articles, err = articlesByID(ctx, q, ids); err != nil {
 		return 0, err
 	}
+	for i := range r.Articles {
+		if err := asPlanned(ctx, q, d, &r.Articles[i]); err != nil {
+			return 0, err
+		}
+	}
 	if r.Notes, err = notesOf(ctx, q, digest); err != nil {
 		return 0, err
 	}
@@ -301,6 +308,19 @@ func recutDigest(ctx context.Context, q querier, act zonewire.Act, digest int64,
 		recut += n
 	}
 	return recut, nil
+}
+
+// asPlanned gives an article the words that it had when a digest was planned: what another's withdrawal composes anew
+// brings no correction with it.
+func asPlanned(ctx context.Context, q querier, d zonewire.Digest, a *zonewire.Article) error {
+	if !a.Updated.After(d.Created) {
+		return nil
+	}
+	err := q.row(ctx, qWordsAt, []any{a.ID, toMs(d.Created)}, &a.Title, &a.Summary)
+	if errors.Is(err, zonewire.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int64, purge bool, planning zonewire.Planning) (int, error) {

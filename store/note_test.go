@@ -92,6 +92,9 @@ func TestWhatBecameOfAMailedArticleIsToldOnce(t *testing.T) {
 		if after := must[zonewire.Variant](t)(db.WebVariant(t.Context(), second.ID, zonewire.LocaleZH)); after.ID == before.ID {
 			t.Error("the digest that told the correction keeps its page")
 		}
+		if v := must[zonewire.Variant](t)(db.WebVariant(t.Context(), first.ID, zonewire.LocaleZH)); !strings.Contains(v.Web, "第3条") || strings.Contains(v.Web, "一个月之后") {
+			t.Errorf("the archive shows what was not sent: %q", v.Web)
+		}
 		// And one of which nothing stands keeps a page that says so.
 		must[int](t)(db.WithdrawArticle(t.Context(), at(41*day), stored[2].ID, "", false, p))
 		if v := must[zonewire.Variant](t)(db.WebVariant(t.Context(), first.ID, zonewire.LocaleZH)); !strings.HasPrefix(v.Web, "0 of 3") {
