@@ -30,11 +30,13 @@ var workScript []byte
 
 var workURL = "/work.js?v=" + hash(workScript)
 
-// stamps remembers those that have served, as long as they would be good.
+// stamps remembers those that have served for as long as they would be good, in two generations: the older is dropped
+// whole, so that a flood costs no sweep.
 type stamps struct {
-	mu   sync.Mutex
-	used map[int64]bool
-	last int64
+	mu       sync.Mutex
+	now, was map[int64]bool
+	turned   time.Time // when now began
+	last     int64
 }
 
 // next is a stamp that nobody has had, made at now.
@@ -49,18 +51,13 @@ func (st *stamps) next(now time.Time) int64 {
 func (st *stamps) spend(id int64, now time.Time) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.used[id] {
+	if st.now == nil || now.Sub(st.turned) >= stampFor {
+		st.now, st.was, st.turned = map[int64]bool{}, st.now, now
+	}
+	if st.now[id] || st.was[id] {
 		return false
 	}
-	for old := range st.used {
-		if age(old, now) > stampFor {
-			delete(st.used, old)
-		}
-	}
-	if st.used == nil {
-		st.used = map[int64]bool{}
-	}
-	st.used[id] = true
+	st.now[id] = true
 	return true
 }
 

@@ -44,6 +44,7 @@ type account struct {
 	Entry     entry
 	Notice    string // phrase key; empty: nothing was done just now
 	Resumed   *place // whose mails go on from now
+	Undo      string // the path that takes back a list just left; empty: there is none
 }
 
 // placePage is the page that changes one place.
@@ -153,17 +154,13 @@ func (s *server) preferences(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.expired(w, r, changed(err), zonewire.List{})
 	}
-	s.done(w, r, view.frame, view.Path, r.PostForm.Get("do"), 0)
+	s.done(w, r, view.frame, view.Path, url.Values{"done": {r.PostForm.Get("do")}})
 	return nil
 }
 
-// done leads back to the account, which says what was done, and to which place.
-func (s *server) done(w http.ResponseWriter, r *http.Request, f frame, path, what string, place int64) {
-	query := url.Values{"done": {what}}
-	if place != 0 {
-		query.Set("place", strconv.FormatInt(place, 10))
-	}
-	http.Redirect(w, r, f.address(path, query), http.StatusSeeOther)
+// done leads back to the account, which says what was done.
+func (s *server) done(w http.ResponseWriter, r *http.Request, f frame, path string, what url.Values) {
+	http.Redirect(w, r, f.address(path, what), http.StatusSeeOther)
 }
 
 // notices are what the account page may say was done: phrases people.done.NAME.
@@ -191,6 +188,11 @@ func (s *server) account(r *http.Request, p zonewire.Subscriber) (account, error
 	for _, sub := range p.Subscriptions {
 		if l, ok := listOf(lists, sub); ok && sub.State != zonewire.SubUnsubscribed {
 			view.Places = append(view.Places, s.place(r, f, path, sub, l, lists, zones))
+		}
+	}
+	if undo := query.Get("undo"); view.Notice == "people.done.leave" {
+		if _, ok := s.Secret.OpenToken(zonewire.PurposeUndo, undo); ok {
+			view.Undo = f.address("/undo/"+undo, url.Values{})
 		}
 	}
 	if view.Notice == "people.done.resume" {
@@ -269,14 +271,20 @@ func (s *server) placeEdit(w http.ResponseWriter, r *http.Request) error {
 	if status != 0 {
 		return s.render(w, r, status, "place.html", view)
 	}
-	if _, err := s.store.EditPlace(r.Context(), s.byPage(), ticket, id, edit); err != nil {
+	done := url.Values{"done": {r.PostForm.Get("do")}, "place": {r.PathValue("id")}}
+	if edit.Leave { // as by the link in a digest, so that it can be taken back as well
+		_, undo, err := s.store.Leave(r.Context(), s.byPage(), id)
+		if err != nil {
+			return s.expired(w, r, err, view.Place.Of)
+		}
+		done.Set("undo", s.Secret.Token(zonewire.PurposeUndo, undo))
+	} else if _, err := s.store.EditPlace(r.Context(), s.byPage(), ticket, id, edit); err != nil {
 		return s.expired(w, r, changed(err), view.Place.Of)
 	}
-	done := r.PostForm.Get("do")
 	if edit.SwitchTo != nil && *edit.SwitchTo == "" {
-		done = "stay"
+		done.Set("done", "stay")
 	}
-	s.done(w, r, view.frame, "/preferences/"+r.PathValue("token"), done, id)
+	s.done(w, r, view.frame, "/preferences/"+r.PathValue("token"), done)
 	return nil
 }
 

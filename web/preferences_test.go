@@ -43,7 +43,7 @@ func TestChangesOfAPlace(t *testing.T) {
 		{"resume", pausedSub, fields("do", "resume"), "edit 11: resume", "已恢复，从下一期起发送。暂停期间的消息不会补发。 查看往期简报"},
 		{"another rhythm", activeSub, fields("do", "switch", "to", "weekly"), `edit 1: switch to "weekly"`, "频率已更改，下一期发出之后生效。"},
 		{"the rhythm stays", activeSub, fields("do", "switch", "to", ""), `edit 1: switch to ""`, "频率保持不变。"},
-		{"leave", activeSub, fields("do", "leave"), "edit 1: leave", "已退订这份简报。"},
+		{"leave", activeSub, fields("do", "leave"), "leave 1", "已退订这份简报。"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := readers()
@@ -78,6 +78,20 @@ func TestChangesOfAPerson(t *testing.T) {
 			equal(t, "what the page then says", texts(parse(t, get(h, w.Header().Get("Location"))), ".notice"), []string{tt.notice})
 		})
 	}
+}
+
+func TestLeavingInTheAccountCanBeTakenBack(t *testing.T) {
+	st := readers()
+	h, _ := serve(t, st)
+	w := do(h, visit{path: placePath(activeSub), form: fields("do", "leave")}.request())
+	undo := attrs(parse(t, get(h, w.Header().Get("Location"))), `form[action^="/undo/"]`, "action")
+	if len(undo) != 1 {
+		t.Fatalf("ways back: %q, want one", undo)
+	}
+	do(h, httptest.NewRequest("POST", undo[0], nil))
+	equal(t, "state", st.subs[activeSub].State, zonewire.SubActive)
+	forged := account("?done=leave&undo=" + token(zonewire.PurposeUnsubscribe, activeSub))
+	equal(t, "a token of another purpose", parse(t, get(h, forged)).Find(`form[action^="/undo/"]`).Length(), 0)
 }
 
 func TestResumingLinksWhatWasMissed(t *testing.T) {
