@@ -18,7 +18,7 @@ var packers sync.Pool // of *gzip.Writer
 // packed tells whether a body may be sent compressed. One that is for one person may not: it could hold a token beside
 // what a stranger had put into the address, and its length would tell of it (BREACH).
 func packed(r *http.Request, h http.Header, size int) bool {
-	if size < packable || strings.Contains(h.Get("Cache-Control"), "private") || strings.Contains(h.Get("Cache-Control"), "no-store") {
+	if size < packable || strings.Contains(h.Get("Cache-Control"), "private") {
 		return false
 	}
 	return acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ","))
