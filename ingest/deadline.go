@@ -184,7 +184,7 @@ func (c call) rankOf(m mention, left, right string) rank {
 		return plainClosing
 	}
 	ranged := m.ranged
-	if heldAfter.MatchString(right) {
+	if heldAfter.MatchString(right) || fetchAfter.MatchString(right) {
 		return noClosing
 	}
 	if since := sinceLabel.FindStringIndex(left); since != nil {
@@ -194,7 +194,7 @@ func (c call) rankOf(m mention, left, right string) rank {
 		switch {
 		case ends(notClosingLabel):
 			return noClosing
-		case ends(periodLabel), fromNow && c.titled && !strings.HasSuffix(bare, "获取"):
+		case ends(periodLabel), fromNow && c.titled:
 			return periodEnd
 		}
 		ranged = ranged || till

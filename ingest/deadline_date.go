@@ -51,8 +51,8 @@ func mentions(text string, published time.Time, guess bool) []mention {
 	var found []mention
 	last := mention{}
 	add := func(p parts) bool {
-		if p.at[0] < last.to {
-			return false // it is part of the one before
+		if p.at[0] < last.to || hasAnyPrefix(text[p.at[1]:], "…", "...") {
+			return false // it is part of the one before, or a summary breaks off in it
 		}
 		m, ok := p.mention(last, published)
 		if !ok {
@@ -330,7 +330,8 @@ func numbersInWords(s string) bool {
 	return false
 }
 
-// narrow makes full-width forms narrow, letters small and dashes one. It does what NFKC does to what dates and labels are made of, much faster.
+// narrow makes full-width forms narrow, letters small and dashes one. It does what NFKC does to what dates and labels are
+// made of, much faster.
 func narrow(r rune) rune {
 	switch {
 	case r >= 0x4e00 && r <= 0x9fff:

@@ -54,7 +54,7 @@ var (
 	periodLabel     = regexp.MustCompile(`(?:` + takes + `|` + handsIn + `|信息发布)` + clause + `{0,12}` + filler)
 	openingLabel    = regexp.MustCompile(`(?:开标|开启|开评标)(?:的?时间|日期)` + filler)
 
-	englishLabel  = regexp.MustCompile(`(?:\bdeadline|\bclosing (?:date|time)|\bdue date|\bclos(?:es?|ing)|\bdue|\b(?:no|not) later than)\b[^;!?\d]{0,60}$`)
+	englishLabel  = regexp.MustCompile(`(?:\bdeadline|\bclosing (?:date|time)|\bdue date|\bcloses|\bclosing (?:on|at)|\bdue (?:on|by|at|:)|\b(?:no|not) later than)[^;!?\d]{0,60}$`)
 	englishBefore = regexp.MustCompile(`\b(?:until|by|before)\s+$`)
 
 	// sinceLabel makes a date the end of a period that begins with the announcement.
@@ -69,6 +69,9 @@ var (
 
 	// heldAfter tells of a meeting, not of a period in which to apply: a job fair, a contest.
 	heldAfter = regexp.MustCompile(`^[^,。;]{0,24}?(?:举行|举办|召开|开幕|开赛|开讲)`)
+
+	// fetchAfter tells that files are handed out, whatever stands before: "投标人请于…至…下载招标文件".
+	fetchAfter = regexp.MustCompile(`^\s*(?:\([^()]{0,60}\))?\s*,?[^,。;]{0,30}?(?:获取|领取|购买|下载)[^,。;]{0,12}?(?:文件|标书|资料)`)
 
 	// The first thing that is to be done before a date; the group is of those by which something is handed in.
 	doneBefore = regexp.MustCompile(`(完成` + clause + `{0,8}?(?:报名|申报|填报|提交|上传|登记|注册|投递)|提交|递交|报送|送达|送交|送至|寄送|寄至|寄达|发送|发至|发到|发邮件|上报|报至|报我|反馈|报名|申报|上传|投递|提出|反映|填报|填写|投稿|交至|联系)|` +
