@@ -16,6 +16,7 @@ import (
 const (
 	searchRunes = 100             // of what is asked for
 	searchTime  = 3 * time.Second // then the reader gets what there is, and the database its peace
+	atOnce      = 4               // searches; more wait, as long as one may take
 	foundZones  = 30
 	foundPage   = 20 // articles
 	excerpt     = 100
@@ -77,10 +78,14 @@ func pieces(text string, words []string) []piece {
 	for i, r := range line {
 		folded[i] = foldRune(r)
 	}
+	wanted := make([][]rune, len(words))
+	for i, word := range words {
+		wanted[i] = []rune(word)
+	}
 	var all []piece
 	begin, marks := 0, 0
 	for i := 0; i < len(line) && marks < maxMarks; {
-		n := longest(folded[i:], words)
+		n := longest(folded[i:], wanted)
 		if n == 0 {
 			i++
 			continue
@@ -99,9 +104,8 @@ func pieces(text string, words []string) []piece {
 }
 
 // longest is the length of the longest word that the text begins with, 0 if none.
-func longest(text []rune, words []string) (n int) {
-	for _, word := range words {
-		w := []rune(word)
+func longest(text []rune, words [][]rune) (n int) {
+	for _, w := range words {
 		if len(w) > n && len(w) <= len(text) && slices.Equal(text[:len(w)], w) {
 			n = len(w)
 		}
@@ -256,6 +260,12 @@ func (s *server) search(w http.ResponseWriter, r *http.Request, q asked, zone *z
 func (s *server) searchArticles(ctx context.Context, q zonewire.ArticleQuery) (all []zonewire.Article, slow bool, err error) {
 	timed, cancel := context.WithTimeout(ctx, searchTime)
 	defer cancel()
+	select {
+	case s.searches <- struct{}{}:
+		defer func() { <-s.searches }()
+	case <-timed.Done():
+		return nil, ctx.Err() == nil, ctx.Err()
+	}
 	all, err = s.store.Articles(timed, q)
 	if err != nil && ctx.Err() == nil && errors.Is(timed.Err(), context.DeadlineExceeded) {
 		return nil, true, nil

@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"zonewire"
 )
@@ -146,10 +149,36 @@ func TestSearchGoesOnPageByPage(t *testing.T) {
 	equal(t, "the page of a search that is no number", get(h, searchPath("/", "云河", "before", "x")).Code, 404)
 }
 
+// However many search at once, the database is asked by a few of them; the rest wait no longer than a search may take.
+func TestFewSearchesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := slowFake{sample(), new(atomic.Int64), new(atomic.Int64)}
+		h := serveAt(t, st, base)
+		var all sync.WaitGroup
+		began := time.Now()
+		for range 50 {
+			all.Go(func() { equal(t, "status", get(h, searchPath("/", "云河")).Code, http.StatusOK) })
+		}
+		all.Wait()
+		if most := st.most.Load(); most != 4 {
+			t.Errorf("%d searches at once, want 4", most)
+		}
+		equal(t, "time that 50 took", time.Since(began), 3*time.Second)
+		equal(t, "a search after them", parse(t, get(h, searchPath("/", "云河"))).Find(".matches a").Length(), 1)
+	})
+}
+
 // slowFake is a store that does not come to an end by itself.
-type slowFake struct{ *fake }
+type slowFake struct {
+	*fake
+	now, most *atomic.Int64 // how many ask it
+}
 
 func (f slowFake) Articles(ctx context.Context, q zonewire.ArticleQuery) ([]zonewire.Article, error) {
+	n := f.now.Add(1)
+	defer f.now.Add(-1)
+	for most := f.most.Load(); n > most && !f.most.CompareAndSwap(most, n); most = f.most.Load() {
+	}
 	<-ctx.Done()
 	return nil, fmt.Errorf("articles: %w", ctx.Err())
 }
@@ -157,7 +186,7 @@ func (f slowFake) Articles(ctx context.Context, q zonewire.ArticleQuery) ([]zone
 // A word that stands nowhere is looked for in every article: the reader gets the zones and a word of advice instead.
 func TestSearchEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := get(serveAt(t, slowFake{sample()}, base), searchPath("/", "云河"))
+		w := get(serveAt(t, slowFake{sample(), new(atomic.Int64), new(atomic.Int64)}, base), searchPath("/", "云河"))
 		equal(t, "status", w.Code, http.StatusOK)
 		doc := parse(t, w)
 		equal(t, "zones", attrs(doc, ".matches a", "href"), []string{"/zones/yunhe"})

@@ -114,12 +114,14 @@ type server struct {
 	letters zonewire.Letters
 	limits  *limiter
 	stamps  stamps
+	// searches holds those under way: each may read all that the database has.
+	searches chan struct{}
 }
 
 // New gives the handler of every page. It answers each path of its own and, as the last resort of a mux, any other
 // with a page that says 404.
 func New(st Store, cfg Config) http.Handler {
-	s := &server{Config: cfg, store: st, letters: NewLetters(cfg), limits: newLimiter(networks)}
+	s := &server{Config: cfg, store: st, letters: NewLetters(cfg), limits: newLimiter(networks), searches: make(chan struct{}, atOnce)}
 	read := []string{http.MethodGet, http.MethodHead}
 	act := append(read, http.MethodPost)
 
