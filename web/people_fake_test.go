@@ -22,7 +22,11 @@ const (
 	newTicket     int64 = 24         // the new one does
 )
 
-const pausedSub int64 = 11 // of reader 7, on the list “two”
+// The other places of reader 7.
+const (
+	pausedSub int64 = 11 // on the list “two”
+	goneSub   int64 = 30 // left
+)
 
 // crowd is what the store knows of people.
 type crowd struct {
@@ -42,6 +46,7 @@ func readers() *fake {
 	f.lists = append(f.lists, zonewire.List{ID: 6, Slug: "weekly", Title: "开发区周报", Schedule: "0 9 * * 1", Timezone: "Asia/Shanghai", All: true, Locale: "zh-CN"})
 	f.subs[pausedSub] = zonewire.Subscription{ID: pausedSub, Subscriber: 7, ListID: 5, List: "two", State: zonewire.SubPaused,
 		PausedUntil: time.Date(2026, 12, 24, 0, 0, 0, 0, zonewire.Shanghai), Zones: []string{"yunhe"}, ZoneIDs: []int64{1}}
+	f.subs[goneSub] = zonewire.Subscription{ID: goneSub, Subscriber: 7, ListID: 3, List: "zhejiang", State: zonewire.SubUnsubscribed}
 	to := &zonewire.Address{Given: "new@example.com", Key: "new@example.com", Wire: "new@example.com"}
 	ticket := func(p zonewire.Purpose, person, sub int64, from time.Time, last time.Duration) zonewire.Ticket {
 		return zonewire.Ticket{Purpose: p, Subscriber: person, Subscription: sub, Created: from, Expires: from.Add(last)}

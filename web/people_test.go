@@ -81,6 +81,7 @@ func visits() []visit {
 		{"place", placePath(activeSub), nil, 200},
 		{"place that is paused", placePath(pausedSub), nil, 200},
 		{"place of someone else", placePath(privateSub), nil, 404},
+		{"place that was left", placePath(goneSub), nil, 404},
 		{"place with an odd number", account("/places/01"), nil, 404},
 		{"place with nothing to do", placePath(activeSub), press, 400},
 		{"place paused until yesterday", placePath(activeSub), fields("do", "pause", "until", "2026-11-23"), 422},

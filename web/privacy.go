@@ -37,7 +37,7 @@ func (s *server) erase(w http.ResponseWriter, r *http.Request) error {
 	if err := s.store.Erase(r.Context(), s.byPage(), ticket); err != nil {
 		return s.expired(w, r, err, zonewire.List{})
 	}
-	view.Done, view.Email = true, ""
+	view.Done = true
 	return s.render(w, r, http.StatusOK, "erase.html", view)
 }
 
