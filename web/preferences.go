@@ -305,7 +305,7 @@ func (s *server) placePage(r *http.Request, p zonewire.Subscriber, sub zonewire.
 	}
 	pl := s.place(r, f, path, sub, l, lists, zones)
 	view := &placePage{
-		frame: f, zoneForm: offer(zones, l, sub.Zones, ""), all: zones, Back: f.address(path, url.Values{}), Action: pl.Path, Place: pl,
+		frame: f, zoneForm: offer(f, zones, l, sub.Zones, ""), all: zones, Back: f.address(path, url.Values{}), Action: pl.Path, Place: pl,
 		Tomorrow: local(l, s.Now()).AddDate(0, 0, 1).Format(time.DateOnly),
 	}
 	for _, other := range lists {
@@ -374,7 +374,7 @@ func (v *placePage) edit(form url.Values, now time.Time) (e zonewire.PlaceEdit, 
 
 // retick offers the same zones with others ticked.
 func (v *placePage) retick(ticked []string, at string) {
-	v.zoneForm = offer(v.all, v.Place.Of, ticked, at)
+	v.zoneForm = offer(v.frame, v.all, v.Place.Of, ticked, at)
 }
 
 // pauseUntil reads the day on which mails go on, from its first minute on the list's clock; no day: not by themselves.

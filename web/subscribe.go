@@ -36,7 +36,7 @@ type choice struct {
 
 // choices are the zones of one province.
 type choices struct {
-	Name   string // empty: unknown
+	Name   label // without a text: unknown
 	Zones  []choice
 	Ticked bool // one of them is
 }
@@ -47,12 +47,19 @@ type tongue struct {
 	Ticked bool
 }
 
+// button brings the zones of a province.
+type button struct {
+	Key   string
+	Name  label
+	Zones int
+}
+
 // zoneForm is the choice of zones of one list.
 type zoneForm struct {
-	Groups     []choices  // empty: there is nothing to choose
-	Folded     bool       // so many that each province unfolds
-	Provinces  []province // so many that a button brings a province at a time; else empty
-	ZonesError string     // phrase key
+	Groups     []choices // empty: there is nothing to choose
+	Folded     bool      // so many that each province unfolds
+	Provinces  []button  // so many that a button brings a province at a time; else empty
+	ZonesError string    // phrase key
 	offered    map[string]int64
 }
 
@@ -76,7 +83,7 @@ func (s *server) form(r *http.Request, f frame, l zonewire.List, zones []zonewir
 		action.Set("key", query.Get("key"))
 	}
 	return subscribeForm{
-		zoneForm:  offer(zones, l, query["zone"], query.Get("province")),
+		zoneForm:  offer(f, zones, l, query["zone"], query.Get("province")),
 		Action:    f.address("/lists/"+l.Slug+"/subscribe", action),
 		Entry:     entry{ID: "address", Label: "people.address"},
 		Languages: languages(""),
@@ -86,22 +93,24 @@ func (s *server) form(r *http.Request, f frame, l zonewire.List, zones []zonewir
 
 // offer lists the open zones of a list in the usual order, some of them ticked; nothing if it has only one. Of very many
 // it shows those that are ticked and those of the province at hand: the page stays small on a phone, without a script.
-func offer(zones []zonewire.Zone, l zonewire.List, ticked []string, at string) zoneForm {
+func offer(f frame, zones []zonewire.Zone, l zonewire.List, ticked []string, at string) zoneForm {
 	form := zoneForm{offered: map[string]int64{}}
-	for _, p := range byProvince(zones) {
+	provinces := byProvince(zones)
+	for i := range provinces {
+		p := &provinces[i]
 		p.Zones = slices.DeleteFunc(slices.Clone(p.Zones), func(z zonewire.Zone) bool { return !l.Covers(z) })
 		if len(p.Zones) == 0 {
 			continue
 		}
-		form.Provinces = append(form.Provinces, p)
+		form.Provinces = append(form.Provinces, button{p.Key(), f.At(p.Name), len(p.Zones)})
 		for _, z := range p.Zones {
 			form.offered[z.Slug] = z.ID
 		}
 	}
 	n := len(form.offered)
 	form.Folded = n > unfolded && n <= foldable
-	for _, p := range form.Provinces {
-		g := choices{Name: p.Name}
+	for _, p := range provinces {
+		g := choices{Name: f.At(p.Name)}
 		for _, z := range p.Zones {
 			c := choice{z, slices.Contains(ticked, z.Slug)}
 			g.Ticked = g.Ticked || c.Ticked
@@ -156,7 +165,7 @@ func (s *server) subscribe(w http.ResponseWriter, r *http.Request) error {
 	f := s.frame(r)
 	form := s.form(r, f, l, zones)
 	ticked, locale, at := r.PostForm["zone"], pickedLocale(r), r.PostForm.Get("province")
-	form.zoneForm, form.Languages = offer(zones, l, ticked, at), languages(locale)
+	form.zoneForm, form.Languages = offer(f, zones, l, ticked, at), languages(locale)
 	view := struct {
 		frame
 		List zonewire.List

@@ -62,6 +62,17 @@ func TestAWrongAddressKeepsWhatWasTyped(t *testing.T) {
 	equal(t, "where it goes", attrs(doc, "main form", "action"), []string{"/lists/morning/subscribe?lang=en"})
 }
 
+// A zone's page leads to a list's with that zone ticked.
+func TestTheListsPageTicksTheZonesOfItsAddress(t *testing.T) {
+	h, _ := serve(t, with(readers(), 2500))
+	doc := parse(t, get(h, "/lists/morning?zone=yunhe&zone=zone-7&zone=nonsense&province=-&lang=en"))
+	equal(t, "ticked", attrs(doc, `#subscribe input[name="zone"][checked]`, "value"), []string{"yunhe", "zone-7"})
+	equal(t, "to tick: those and the province's", attrs(doc, `#subscribe input[name="zone"]`, "value"), []string{"yunhe", "zone-7", "wuming"})
+	equal(t, "where it goes", attrs(doc, "#subscribe form", "action"), []string{"/lists/morning/subscribe?lang=en"})
+	key := token(zonewire.PurposePrivate, 2)
+	equal(t, "where a private list's goes", attrs(parse(t, get(h, "/lists/board?key="+key)), "#subscribe form", "action"), []string{"/lists/board/subscribe?key=" + key})
+}
+
 func TestZonesToChooseFrom(t *testing.T) {
 	for _, tt := range []struct {
 		name, list string
@@ -91,7 +102,9 @@ func TestManyZonesUnfoldByProvince(t *testing.T) {
 	checkPage(t, w, zonewire.LocaleZH)
 	doc := parse(t, w)
 	equal(t, "provinces", len(texts(doc, "fieldset details summary")), 9)
-	equal(t, "unfolded", texts(doc, "details[open] summary > span:first-child"), []string{"广东省"})
+	equal(t, "unfolded", texts(doc, "fieldset details[open] summary"), []string{"广东省 50"})
+	english := parse(t, do(h, visit{path: "/lists/morning/subscribe?lang=en", form: fields("zone", "zone-1")}.request()))
+	equal(t, "in English", texts(english, "fieldset details[open] summary"), []string{"Guangdong 50"})
 	equal(t, "all zones", doc.Find(`input[name="zone"]`).Length(), 205)
 }
 
