@@ -27,6 +27,20 @@ func TestAccountShowsEveryPlaceAndHowItStands(t *testing.T) {
 	equal(t, "links", attrs(doc, ".place .go", "href")[:1], []string{placePath(activeSub) + "?lang=en"})
 }
 
+func TestManyPickedZonesAreCounted(t *testing.T) {
+	st := with(readers(), 40)
+	sub := st.subs[activeSub]
+	for i := range int64(30) {
+		sub.ZoneIDs = append(sub.ZoneIDs, 100+i)
+	}
+	st.subs[activeSub] = sub
+	h, _ := serve(t, st)
+	names := texts(parse(t, get(h, account(""))), ".place:first-of-type dd")[0]
+	if strings.Count(names, "开发区 ·") != 11 || !strings.HasSuffix(names, "第 11 经济技术开发区 … 30 个开发区") {
+		t.Errorf("zones read %q, want a dozen and the count", names)
+	}
+}
+
 func TestChangesOfAPlace(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -86,7 +86,7 @@ type Feed struct {
 // Feeds lists the feeds of a zone, or with nil of all zones in a province, or with neither of all, the default first.
 type Feeds func(zone *zonewire.Zone, province string) []Feed
 
-// Config is what the pages need besides the store. All of it but Describe must be set.
+// Config is what the pages need besides the store. Describe, ReplyTo, PostalAddress, Client and ProofOfWork may be left out.
 type Config struct {
 	BaseURL   string // without a trailing slash
 	Secret    zonewire.Secret
@@ -101,10 +101,10 @@ type Config struct {
 	ReplyTo       string // likewise
 	PostalAddress string
 	MailHost      string // of Message-IDs
-	// Client is where a request comes from: the peer, or who a trusted proxy says it speaks for.
+	// Client is where a request comes from: the peer, or who a trusted proxy says it speaks for. nil: the peer.
 	Client func(r *http.Request) netip.Addr
-	// ProofOfWork is how many leading zero bits a script must find before a form is taken; 0 asks for none. Without a
-	// script the form is taken after a wait that is as long.
+	// ProofOfWork is how many leading zero bits a script must find before a form is taken, at most 22; 0 asks for none.
+	// 16 take a phone a few seconds. Without a script the form is taken after a wait that is as long.
 	ProofOfWork int
 }
 
