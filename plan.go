@@ -37,7 +37,7 @@ type Plan struct {
 	Items []int64 // ids of the frozen articles, newest first
 	Notes []Note  // those told
 	// Variants holds one mail for each audience with something to read, and always one for all zones in the list's
-	// locale, with Web set. No two are for the same audience.
+	// locale, which is the first, and in each other that somebody has, with Web set. No two are for the same audience.
 	Variants []Variant
 	Empty    []Audience // those with nothing to read
 	// Preview shows the operator a digest that is held; nil if it is not, or if nobody is to see it.

@@ -92,15 +92,14 @@ func (p *Planner) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
 	}
 	var notes []zonewire.Note
 	notes, plan.Notes = pickNotes(r.Notes, chosen)
-	// The digest as a page is that of all zones in the list's own locale, also when nobody gets it as a mail.
-	whole := zonewire.Audience{Locale: r.List.Locale}
-	for i, audience := range append([]zonewire.Audience{whole}, r.Audiences...) {
-		if i > 0 && audience.Same(whole) {
-			continue // its mail is the first
+	pages := pagesFor(r)
+	for i, audience := range append(slices.Clip(pages), r.Audiences...) {
+		if i >= len(pages) && slices.ContainsFunc(pages, audience.Same) {
+			continue // its mail is among the first
 		}
 		e := p.edition(r, audience)
 		e.Notes = notes
-		v, some, err := p.compose(e, chosen, i == 0)
+		v, some, err := p.compose(e, chosen, i < len(pages))
 		if err != nil {
 			return zonewire.Plan{}, err
 		}
@@ -118,6 +117,18 @@ func (p *Planner) Plan(r zonewire.PlanRequest) (zonewire.Plan, error) {
 		plan.Preview = &zonewire.Notice{Email: p.Operator, Mail: mail}
 	}
 	return plan, nil
+}
+
+// pagesFor are the audiences whose mail is also the digest's page: all zones, in the list's own locale and in each that
+// somebody reads it in, also when nobody gets it as a mail.
+func pagesFor(r zonewire.PlanRequest) []zonewire.Audience {
+	pages := []zonewire.Audience{{Locale: r.List.Locale}}
+	for _, a := range r.Audiences {
+		if whole := (zonewire.Audience{Locale: a.Locale}); !slices.ContainsFunc(pages, whole.Same) {
+			pages = append(pages, whole)
+		}
+	}
+	return pages
 }
 
 // preview is the mail of all zones in the list's own locale, with what the operator should know of it on top.
