@@ -15,6 +15,7 @@ import (
 
 const (
 	formBytes = 256 << 10 // of a posted form: three thousand ticked zones
+	shown     = 12        // zones; more are out of the way until somebody wants only some
 	unfolded  = 60        // zones; of more, each province unfolds
 	foldable  = 250       // zones; of more, only the picked ones and those of one province are on a page at a time
 	trapField = "website" // what no person sees, and robots fill in
@@ -57,6 +58,8 @@ type button struct {
 // zoneForm is the choice of zones of one list.
 type zoneForm struct {
 	Groups     []choices // empty: there is nothing to choose
+	Many       int       // how many zones, if they are so many that they should stay out of the way; else 0
+	Open       bool      // but not now: some are ticked, or a province is asked for
 	Folded     bool      // so many that each province unfolds
 	Provinces  []button  // so many that a button brings a province at a time; else empty
 	ZonesError string    // phrase key
@@ -109,11 +112,16 @@ func offer(f frame, zones []zonewire.Zone, l zonewire.List, ticked []string, at 
 	}
 	n := len(form.offered)
 	form.Folded = n > unfolded && n <= foldable
+	form.Open = at != ""
+	if n > shown {
+		form.Many = n
+	}
 	for _, p := range provinces {
 		g := choices{Name: f.At(p.Name)}
 		for _, z := range p.Zones {
 			c := choice{z, slices.Contains(ticked, z.Slug)}
 			g.Ticked = g.Ticked || c.Ticked
+			form.Open = form.Open || c.Ticked
 			if n <= foldable || c.Ticked || p.Key() == at {
 				g.Zones = append(g.Zones, c)
 			}

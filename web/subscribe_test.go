@@ -96,15 +96,27 @@ func with(st *fake, zones int) *fake {
 	return st
 }
 
+// The shortest way to a digest is an address and a button: many zones stay out of the way until some are wanted.
+func TestManyZonesStayOutOfTheWay(t *testing.T) {
+	h, _ := serve(t, with(readers(), 20))
+	for query, open := range map[string]int{"": 0, "?zone=yunhe": 1, "?zone=nonsense": 0, "?province=-": 1} {
+		doc := parse(t, get(h, "/lists/morning"+query))
+		equal(t, "folded"+query, texts(doc, "#subscribe fieldset > details > summary"), []string{"只收其中一部分（共 25 个）"})
+		equal(t, "open"+query, doc.Find("#subscribe fieldset > details[open]").Length(), open)
+	}
+	few, _ := serve(t, readers())
+	equal(t, "a handful is in sight", parse(t, get(few, "/lists/morning")).Find("#subscribe details").Length(), 0)
+}
+
 func TestManyZonesUnfoldByProvince(t *testing.T) {
 	h, _ := serve(t, with(readers(), 200))
 	w := do(h, visit{path: "/lists/morning/subscribe", form: fields("address", "", "zone", "zone-1")}.request())
 	checkPage(t, w, zonewire.LocaleZH)
 	doc := parse(t, w)
-	equal(t, "provinces", len(texts(doc, "fieldset details summary")), 9)
-	equal(t, "unfolded", texts(doc, "fieldset details[open] summary"), []string{"广东省 50"})
+	equal(t, "provinces", len(texts(doc, "fieldset details details summary")), 9)
+	equal(t, "unfolded", texts(doc, "fieldset details details[open] > summary"), []string{"广东省 50"})
 	english := parse(t, do(h, visit{path: "/lists/morning/subscribe?lang=en", form: fields("zone", "zone-1")}.request()))
-	equal(t, "in English", texts(english, "fieldset details[open] summary"), []string{"Guangdong 50"})
+	equal(t, "in English", texts(english, "fieldset details details[open] > summary"), []string{"Guangdong 50"})
 	equal(t, "all zones", doc.Find(`input[name="zone"]`).Length(), 205)
 }
 
