@@ -20,8 +20,8 @@ import (
 const (
 	purposeStamp  zonewire.Purpose = "stamp" // id = when it was made, in microseconds
 	stampFor                       = 15 * time.Minute
-	hashesASecond                  = 20_000 // of a phone's browser: how long the wait is
-	mostBits                       = 22     // more would be minutes
+	hashesASecond                  = 100_000 // of a slow browser: how long the wait is
+	mostBits                       = 22      // more would be minutes
 	workPolicy                     = policy + "; script-src 'self'"
 )
 

@@ -104,7 +104,7 @@ type Config struct {
 	// Client is where a request comes from: the peer, or who a trusted proxy says it speaks for. nil: the peer.
 	Client func(r *http.Request) netip.Addr
 	// ProofOfWork is how many leading zero bits a script must find before a form is taken, at most 22; 0 asks for none.
-	// 16 take a phone a few seconds. Without a script the form is taken after a wait that is as long.
+	// 18 take a phone a few seconds. Without a script the form is taken after a wait that is as long.
 	ProofOfWork int
 }
 
