@@ -59,7 +59,6 @@ type PlaceEdit struct {
 	// Pause stops the mails until a moment; zero = until resumed. Resume ends a pause.
 	Pause  *time.Time
 	Resume bool
-	Leave  bool
 	// SwitchTo moves the place to the list of that slug after the next digest of the one that it is on; empty takes
 	// that back.
 	SwitchTo *string

@@ -129,7 +129,7 @@ func fieldOf(message string) string {
 	word, _, _ := strings.Cut(strings.TrimPrefix(message, "field "), " ")
 	switch word {
 	case "zone", "id", "url", "title", "content_html", "content_text", "summary", "source", "author", "category", "city",
-		"province", "language", "published", "image", "attachments":
+		"province", "language", "published", "deadline", "image", "attachments":
 		return word
 	}
 	return ""

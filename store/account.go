@@ -105,7 +105,6 @@ func editPlace(ctx context.Context, q querier, act zonewire.Act, sub zonewire.Su
 	}{
 		{e.Pause != nil, actPause, func() change { return pausing(act, *e.Pause) }},
 		{e.Resume, actResume, func() change { return resuming }},
-		{e.Leave, actUnsubscribe, func() change { return leaving(act) }},
 	} {
 		if step.wanted {
 			if _, err := changeWithin(ctx, q, act, sub.ID, step.action, step.change()); err != nil {

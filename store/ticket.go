@@ -76,21 +76,29 @@ func ticket(ctx context.Context, q querier, purpose zonewire.Purpose, id int64) 
 func ticketAt(ctx context.Context, q querier, purpose zonewire.Purpose, id int64, now time.Time) (zonewire.Ticket, error) {
 	t, err := ticket(ctx, q, purpose, id)
 	if err == nil && !now.Before(t.Expires) {
-		err = fmt.Errorf("ticket %d ran out: %w", id, zonewire.ErrGone)
+		err = errRanOut
 	}
 	return t, err
 }
 
+var errRanOut = fmt.Errorf("the ticket ran out: %w", zonewire.ErrGone)
+
 // Ticket finds one of a purpose, with the list of its place, which is empty if it is about the person. Used ones too:
-// Used tells. [zonewire.ErrNotFound]; [zonewire.ErrGone] if it has run out or its list was removed.
+// Used tells. [zonewire.ErrNotFound]; with ticket and list all the same, [zonewire.ErrGone] if it has run out or its list
+// was removed.
 func (db *DB) Ticket(ctx context.Context, purpose zonewire.Purpose, id int64, now time.Time) (zonewire.Ticket, zonewire.List, error) {
 	var l zonewire.List
 	q := db.reader()
-	t, err := ticketAt(ctx, q, purpose, id, now)
+	t, err := ticket(ctx, q, purpose, id)
 	if err == nil && t.Subscription != 0 {
-		if _, l, err = subscriptionAndList(ctx, q, t.Subscription); err == nil && !l.Removed.IsZero() {
-			err = fmt.Errorf("list %s was removed: %w", l.Slug, zonewire.ErrGone)
-		}
+		_, l, err = subscriptionAndList(ctx, q, t.Subscription)
+	}
+	switch {
+	case err != nil:
+	case !l.Removed.IsZero():
+		err = fmt.Errorf("list %s was removed: %w", l.Slug, zonewire.ErrGone)
+	case !now.Before(t.Expires):
+		err = errRanOut
 	}
 	return t, l, readError("ticket", err)
 }

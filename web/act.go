@@ -117,13 +117,7 @@ func (s *server) ticket(r *http.Request, p zonewire.Purpose) (zonewire.Ticket, z
 	if !ok {
 		return zonewire.Ticket{}, zonewire.List{}, errToken
 	}
-	t, l, err := s.store.Ticket(r.Context(), p, id, s.Now())
-	if errors.Is(err, zonewire.ErrGone) && t.Subscription != 0 && l.ID == 0 { // it ran out: its list still tells where to go
-		if _, list, err := s.subscription(r, t.Subscription); err == nil {
-			l = list
-		}
-	}
-	return t, l, err
+	return s.store.Ticket(r.Context(), p, id, s.Now())
 }
 
 // expired is the page of a link that did work once, with the way to a new one: the list's page, or the form that mails

@@ -19,7 +19,7 @@ type People interface {
 	RequestPreferences(ctx context.Context, act zonewire.Act, a zonewire.Address, letters zonewire.Letters) error
 
 	// Ticket finds one of a purpose, with the list of its place, which is empty if it is about the person. Used ones too:
-	// Used tells.
+	// Used tells. With ErrGone come ticket and list all the same.
 	Ticket(ctx context.Context, purpose zonewire.Purpose, id int64, now time.Time) (zonewire.Ticket, zonewire.List, error)
 	// ConfirmPlace takes the place that was asked for, with the zones, language and consent of the wish. Again: the same.
 	// ErrGone also if the place was given up after the ticket was made.

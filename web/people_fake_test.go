@@ -229,10 +229,6 @@ func (f *fake) EditPlace(ctx context.Context, act zonewire.Act, ticket, id int64
 		sub.State, sub.PausedUntil = zonewire.SubActive, time.Time{}
 		what = append(what, "resume")
 	}
-	if e.Leave {
-		sub.State = zonewire.SubUnsubscribed
-		what = append(what, "leave")
-	}
 	if e.SwitchTo != nil {
 		sub.SwitchTo = *e.SwitchTo
 		what = append(what, fmt.Sprintf("switch to %q", *e.SwitchTo))

@@ -272,7 +272,7 @@ func (s *server) placeEdit(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, r, status, "place.html", view)
 	}
 	done := url.Values{"done": {r.PostForm.Get("do")}, "place": {r.PathValue("id")}}
-	if edit.Leave { // as by the link in a digest, so that it can be taken back as well
+	if r.PostForm.Get("do") == "leave" { // as by the link in a digest, so that it can be taken back as well
 		_, undo, err := s.store.Leave(r.Context(), s.byPage(), id)
 		if err != nil {
 			return s.expired(w, r, err, view.Place.Of)
@@ -364,8 +364,7 @@ func (v *placePage) edit(form url.Values, now time.Time) (e zonewire.PlaceEdit, 
 			return e, http.StatusUnprocessableEntity, nil // the list was removed meanwhile: the page shows what there is
 		}
 		e.SwitchTo = &to
-	case "leave":
-		e.Leave = true
+	case "leave": // changes nothing of the place but that it ends
 	default:
 		return e, 0, &problem{http.StatusBadRequest, "form"}
 	}

@@ -10,6 +10,7 @@ type Config struct {
 		BaseURL        string   `koanf:"base_url"`
 		TrustedProxies []string `koanf:"trusted_proxies"`
 		MetricsListen  string   `koanf:"metrics_listen"`
+		ProofOfWork    int      `koanf:"proof_of_work"` // leading zero bits, 0 = none
 	} `koanf:"http"`
 
 	Mail struct {

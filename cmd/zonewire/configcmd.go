@@ -178,6 +178,7 @@ func (s settings) problems() []error {
 	if u, err := url.Parse(c.HTTP.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		bad("http.base_url", "%q is no address of a site: write it as https://news.example.org", c.HTTP.BaseURL)
 	}
+	between("http.proof_of_work", c.HTTP.ProofOfWork, 0, 22)
 	if _, err := clientOf(c.HTTP.TrustedProxies); err != nil {
 		bad("http.trusted_proxies", "%v", err)
 	}

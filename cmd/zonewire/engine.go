@@ -158,7 +158,7 @@ func (e *engine) pages() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Feeds, cfg.Now, cfg.Log, cfg.Client = e.discover, time.Now, e.log, client
+	cfg.Feeds, cfg.Now, cfg.Log, cfg.Client, cfg.ProofOfWork = e.discover, time.Now, e.log, client, e.cfg.HTTP.ProofOfWork
 	cfg.Describe = func(l zonewire.List, locale string) string { return describe(l, e.planner.Calendar, locale) }
 	return web.New(e.db, cfg), nil
 }
