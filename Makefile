@@ -30,6 +30,10 @@ bench: ## install the yardsticks where it may, then run the benchmarks
 	@scripts/test-deps bench
 	go test -run '^$$' -bench . -benchmem ./...
 
+pictures: ## take the pictures of docs/pictures anew
+	@mkdir -p docs/pictures
+	ZONEWIRE_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run TestTheLifeOfASubscriber ./cmd/zonewire
+
 fuzz: ## fuzz every parser for 20 s, or FUZZTIME
 	@scripts/fuzz
 

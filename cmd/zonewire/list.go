@@ -51,7 +51,7 @@ func nextText(l zonewire.List) string {
 		return "on a match"
 	}
 	schedule, err := digest.ScheduleOf(l, nil) // no calendar is needed to read a clock
-	if err != nil { // written by something else than this program
+	if err != nil {                            // written by something else than this program
 		return stamp(l.NextSlot)
 	}
 	return schedule.Wall(l.NextSlot)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +37,13 @@ type visitor struct {
 	network int
 }
 
-// pictures is where the pictures of the manual go, if they are to be made anew.
-var pictures = os.Getenv("ZONEWIRE_PICTURES")
+// pictures is where pictures of all pages go, if they are wanted. The manual, in docs/pictures, shows some of them: `make
+// pictures` takes those anew.
+var (
+	pictures = os.Getenv("ZONEWIRE_PICTURES")
+	manual   = strings.Fields("home-zh-CN-360 list-zh-CN-360 letter-zh-CN-360 digest-zh-CN-360 account-zh-CN-360 left-zh-CN-360 " +
+		"home-en-1280 list-en-1280 letter-en-1280 digest-en-1280 account-en-1280 left-en-1280")
+)
 
 // do runs steps in the browser, in time.
 func (v *visitor) do(what string, steps ...chromedp.Action[chromedp.Void]) {
@@ -183,7 +189,8 @@ func (v *visitor) look(name string, without []string, words ...string) {
 // picture keeps what the visitor sees, if pictures are wanted.
 func (v *visitor) picture(name string) {
 	v.t.Helper()
-	if pictures == "" {
+	name = fmt.Sprintf("%s-%s-%d", name, v.locale, v.width)
+	if pictures == "" || filepath.Base(pictures) == "pictures" && !slices.Contains(manual, name) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(v.tab, time.Minute)
@@ -192,7 +199,7 @@ func (v *visitor) picture(name string) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(pictures, fmt.Sprintf("%s-%s-%d.png", name, v.locale, v.width)), png, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(pictures, name+".png"), png, 0o600); err != nil {
 		v.t.Fatal(err)
 	}
 }
