@@ -1,6 +1,6 @@
 # `make help` lists the targets. Needed: Go as go.mod names it, a C compiler (SQLite) and make.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-crash check bench fuzz docker-check clean
+.PHONY: help build demo test test-crash check bench pictures fuzz docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

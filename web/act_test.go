@@ -197,8 +197,7 @@ func TestAForwardedDigestGivesNoPowerOverTheAccount(t *testing.T) {
 	st.lists[4].Private = true // the reader's other list; public ones stand on the front page for all
 	h, _ := serve(t, st)
 	todo, seen := []string{"/unsubscribe/" + token(zonewire.PurposeUnsubscribe, activeSub)}, map[string]bool{}
-	var check func(what string, w *httptest.ResponseRecorder)
-	check = func(what string, w *httptest.ResponseRecorder) {
+	check := func(what string, w *httptest.ResponseRecorder) {
 		for _, secret := range []string{"reader7", "example.com", "云河与青滩", token(zonewire.PurposePreferences, prefsTicket)} {
 			if strings.Contains(w.Body.String(), secret) {
 				t.Errorf("%s shows %s", what, secret)

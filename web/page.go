@@ -76,7 +76,6 @@ var (
 	errUnknown   = &problem{http.StatusNotFound, "unknown"}
 	errToken     = &problem{http.StatusNotFound, "token"}
 	errEnded     = &problem{http.StatusGone, "ended"}
-	errStale     = &problem{http.StatusGone, "stale"}
 	errWithdrawn = &problem{http.StatusGone, "withdrawn"}
 )
 
