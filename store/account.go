@@ -166,7 +166,7 @@ func (db *DB) LeaveAll(ctx context.Context, act zonewire.Act, ticket int64) (n i
 // [zonewire.LetterEvery].
 func (db *DB) RequestAddress(ctx context.Context, act zonewire.Act, ticket int64, a zonewire.Address, letters zonewire.Letters) error {
 	return db.asOwner(ctx, "request an address", act, ticket, func(q querier, s zonewire.Subscriber) error {
-		last, err := lastLetter(ctx, q, s.ID, zonewire.PurposeAddress)
+		last, _, err := lastLetter(ctx, q, act, s.ID, zonewire.PurposeAddress)
 		if err != nil || act.At.Sub(last) < zonewire.LetterEvery {
 			return err
 		}

@@ -32,8 +32,9 @@ func personByID(ctx context.Context, q querier, id int64) (zonewire.Subscriber, 
 }
 
 // RequestPlace hears a wish to be on a list. Who has no place gets a letter that asks to confirm; who has one gets a link
-// to their preferences, at most one in [zonewire.LetterEvery]. Letters that ask to confirm go out that far apart while
-// they are unanswered, so that nobody can fill a stranger's mailbox; a second wish for the same list replaces the first.
+// to their preferences, at most one in [zonewire.LetterEvery]. Letters that ask to confirm go out that far apart, and then
+// farther, while they are unanswered, so that nobody can fill a stranger's mailbox; a second wish for the same list within
+// an hour replaces the first.
 // [zonewire.ErrNotFound] if there is no such list or zone, [zonewire.ErrInvalid] if the list does not carry a zone.
 func (db *DB) RequestPlace(ctx context.Context, act zonewire.Act, n zonewire.NewSubscription) error {
 	return db.write(ctx, "request a place on "+n.List, func(q querier) error {
@@ -76,14 +77,11 @@ func askToConfirm(ctx context.Context, q querier, act zonewire.Act, n zonewire.N
 	case err != nil && !errors.Is(err, zonewire.ErrNotFound):
 		return err
 	}
-	last, err := lastLetter(ctx, q, person.ID, zonewire.PurposeConfirm)
+	last, unanswered, err := lastLetter(ctx, q, act, person.ID, zonewire.PurposeConfirm)
 	if err != nil {
 		return err
 	}
-	due := act.At
-	if next := last.Add(zonewire.LetterEvery); !last.IsZero() && next.After(due) {
-		due = next
-	}
+	due := nextLetter(last, unanswered, act.At)
 	if due.Sub(act.At) > letterAhead {
 		return nil
 	}
@@ -93,7 +91,7 @@ func askToConfirm(ctx context.Context, q querier, act zonewire.Act, n zonewire.N
 
 // sendPreferences sends a person a link to their preferences, unless one is on its way that they did not use yet.
 func sendPreferences(ctx context.Context, q querier, act zonewire.Act, letters zonewire.Letters, kind zonewire.Letter, list zonewire.List, person zonewire.Subscriber) error {
-	last, err := lastLetter(ctx, q, person.ID, zonewire.PurposePreferences)
+	last, _, err := lastLetter(ctx, q, act, person.ID, zonewire.PurposePreferences)
 	if err != nil || act.At.Sub(last) < zonewire.LetterEvery {
 		return err
 	}

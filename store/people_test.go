@@ -181,6 +181,23 @@ func TestLettersKeepAnHourApart(t *testing.T) {
 	})
 }
 
+// Who goes on typing a stranger's address troubles them less and less.
+func TestLettersThatNobodyAnswersBecomeRare(t *testing.T) {
+	onPeople(t, func(t *testing.T, db *store.DB) {
+		var days []int
+		for hour := range 21 * 24 {
+			after := time.Duration(hour) * time.Hour
+			check(t, db.RequestPlace(t.Context(), at(after), wishFor("l", "one@example.com")))
+			for range mailed(t, db, after) {
+				days = append(days, hour)
+			}
+		}
+		if want := []int{0, 1, 3, 7, 15, 31, 63, 127, 255, 423}; !slices.Equal(days, want) {
+			t.Errorf("letters in hours %v, want %v", days, want)
+		}
+	})
+}
+
 // An owner who answers is no stranger's victim: the next list's letter need not wait.
 func TestAnAnsweredLetterHoldsUpNoOther(t *testing.T) {
 	onPeople(t, func(t *testing.T, db *store.DB) {

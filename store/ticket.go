@@ -24,11 +24,11 @@ var (
 	qTicketUse  = sqlText(`UPDATE ticket SET used_ms = ?2 WHERE id = ?1 AND used_ms = 0`)
 	qTicketsEnd = sqlText(`DELETE FROM ticket WHERE subscriber_id = ?1 AND purpose <> ?2`)
 	qTicketsOld = sqlText(`DELETE FROM ticket WHERE expires_ms <= ?1`)
-	// The letters of a purpose that a person has not answered: when the last of them goes, or went, out.
+	// The letters of a purpose that a person has not answered: when the last of them goes, or went, out, and how many.
 	qLetterLast = sqlText(`
-		SELECT COALESCE(MAX(due_ms), 0)
+		SELECT COALESCE(MAX(due_ms), 0), COUNT(*)
 		FROM ticket
-		WHERE subscriber_id = ?1 AND purpose = ?2 AND letter <> '' AND used_ms = 0`)
+		WHERE subscriber_id = ?1 AND purpose = ?2 AND letter <> '' AND used_ms = 0 AND created_ms > ?3`)
 	// The last ticket of a place that is neither used nor run out.
 	qTicketOpen = sqlText(`
 		SELECT ` + ticketColumns + `
@@ -41,6 +41,8 @@ var (
 const (
 	// ticketKept is how long a ticket stays after it ran out, so that its link says so and not that it never was.
 	ticketKept = 30 * 24 * time.Hour
+	// letterMost is the longest gap between two letters to somebody who answers none.
+	letterMost = 7 * 24 * time.Hour
 	// letterAhead is how long a letter may wait behind others to the same person; what would wait longer is not sent.
 	letterAhead = 5 * zonewire.LetterEvery
 )
@@ -124,11 +126,25 @@ func addTicket(ctx context.Context, q querier, act zonewire.Act, letter zonewire
 		toMs(t.Created), toMs(due), toMs(t.Expires)}, &t.ID)
 }
 
-// lastLetter is when the last letter of a purpose goes out, or went out, that the person has not answered.
-func lastLetter(ctx context.Context, q querier, person int64, purpose zonewire.Purpose) (time.Time, error) {
-	var due int64
-	err := q.row(ctx, qLetterLast, []any{person, string(purpose)}, &due)
-	return fromMs(due), err
+// lastLetter is when the last letter of a purpose goes out, or went out, that the person has not answered, and how many
+// they have not answered.
+func lastLetter(ctx context.Context, q querier, act zonewire.Act, person int64, purpose zonewire.Purpose) (due time.Time, unanswered int, err error) {
+	var ms int64
+	err = q.row(ctx, qLetterLast, []any{person, string(purpose), toMs(act.At.Add(-ticketKept))}, &ms, &unanswered)
+	return fromMs(ms), unanswered, err
+}
+
+// nextLetter is the earliest moment for another letter that asks to confirm: now, an hour after one that was not answered,
+// and twice as long after each more, so that a stranger who goes on typing an address troubles its owner less and less.
+func nextLetter(last time.Time, unanswered int, now time.Time) time.Time {
+	if unanswered == 0 {
+		return now
+	}
+	gap := min(zonewire.LetterEvery<<min(unanswered-1, 16), letterMost)
+	if next := last.Add(gap); next.After(now) {
+		return next
+	}
+	return now
 }
 
 // sendLetter makes a ticket that lasts for a while from the moment its mail goes out, and queues that mail.
