@@ -80,6 +80,32 @@ func newEngine(ctx context.Context, a *app, db *session, log *slog.Logger) (*eng
 	return e, nil
 }
 
+// keepWorkdays lets every list follow the calendar that this start has read.
+func (e *engine) keepWorkdays(ctx context.Context, now time.Time) error {
+	lists, err := e.db.Lists(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range lists {
+		if _, changed, err := realign(l, now, e.planner.Calendar); err != nil || !changed {
+			if err != nil {
+				e.log.Error("working days", "err", err) // the scheduler says so again, and the other lists go on
+			}
+			continue
+		}
+		_, err := e.db.EditList(ctx, zonewire.Act{At: now, By: "daemon"}, l.Slug, func(l *zonewire.List) error {
+			next, _, err := realign(*l, now, e.planner.Calendar)
+			l.NextSlot = next
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		e.log.Info("the calendar moved the next slot", "list", l.Slug)
+	}
+	return nil
+}
+
 // hubPath is where our own hub is.
 const hubPath = "/hub"
 

@@ -137,6 +137,19 @@ func reschedule(l *zonewire.List, now time.Time, cal *digest.Calendar) error {
 	return nil
 }
 
+// realign gives a list that keeps working days the slot that comes by the calendar of now, which may know more than the one
+// that its slot was reckoned by. A slot that is due stays: it is mailed late rather than never.
+func realign(l zonewire.List, now time.Time, cal *digest.Calendar) (next time.Time, changed bool, err error) {
+	if l.Workdays == "" || l.NextSlot.IsZero() || !l.NextSlot.After(now) {
+		return l.NextSlot, false, nil
+	}
+	was := l.NextSlot
+	if err := reschedule(&l, now, cal); err != nil {
+		return was, false, fmt.Errorf("list %s: %w", l.Slug, err)
+	}
+	return l.NextSlot, !l.NextSlot.Equal(was), nil
+}
+
 // scopes counts the ways in which the flags say what a list takes in.
 func (f *listFlags) scopes(flags *pflag.FlagSet) int {
 	n := 0

@@ -37,6 +37,9 @@ change shows at once; nothing needs a restart but the configuration.`,
 				if err != nil {
 					return errors.Join(err, ln.Close())
 				}
+				if err := e.keepWorkdays(cmd.Context(), time.Now()); err != nil {
+					return errors.Join(err, ln.Close())
+				}
 				return e.serve(cmd.Context(), a, ln)
 			})
 		},
