@@ -252,6 +252,13 @@ func TestPausedPeopleAreAccountedFor(t *testing.T) {
 		if d.Counts[zonewire.Suppressed] != 1 || d.Counts[zonewire.Pending] != 1 {
 			t.Errorf("got %+v, want the one whose pause is over to get it", d)
 		}
+		jobs := claim(t, db, worker(t, db, 2*day), 9, 2*day)
+		if len(jobs) != 1 {
+			t.Fatalf("%d mails", len(jobs))
+		}
+		if text := must[zonewire.Variant](t)(db.Variant(t.Context(), jobs[0].Variant)).Mail.Text[0]; !strings.Contains(text, "第2条") || strings.Contains(text, "第1条") {
+			t.Errorf("after the pause the mail says %q, want only what came since", text)
+		}
 	})
 }
 
