@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,7 +158,8 @@ func confirming(act zonewire.Act, t zonewire.Ticket, list zonewire.List) change 
 		if len(zones) == 0 && len(t.Wish.Zones) > 0 {
 			return false, fmt.Errorf("the list carries none of the zones any more: %w", zonewire.ErrGone)
 		}
-		s.State, s.Confirmed, s.Consent, s.PausedUntil, s.Ended = zonewire.SubActive, act.At, t.Wish.Consent, time.Time{}, time.Time{}
+		s.State, s.Confirmed, s.PausedUntil, s.Ended = zonewire.SubActive, act.At, time.Time{}, time.Time{}
+		s.Consent = cmp.Or(t.Wish.Consent, "by the letter that asked")
 		if _, err := q.exec(ctx, qSubscriptionSet, s.ID, zonewire.ZoneSet(zones)); err != nil {
 			return false, err
 		}

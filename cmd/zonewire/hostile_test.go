@@ -258,7 +258,8 @@ func (d documents) clone() documents {
 // crawl gets every page that can be reached from the front page, in Chinese, and some in English.
 func (h *hostile) crawl(t *testing.T) {
 	t.Helper()
-	queue := []string{"/", "/lists/all", "/?lang=en", "/zones/hostile?lang=en", "/zones/zone-2?lang=en", "/digests/1?lang=en", "/digests/2?lang=en"}
+	queue := []string{"/", "/lists/all", "/?lang=en", "/zones/hostile?lang=en", "/zones/zone-2?lang=en", "/digests/1?lang=en", "/digests/2?lang=en",
+		"/?q=pwn", "/?q=%3Cscript%3E", "/?q=%22%3E%3Cimg%20src%3Dx%20onerror%3Dpwn()%3E", "/zones/hostile?q=alert"}
 	for len(queue) > 0 {
 		path := queue[0]
 		queue = queue[1:]
@@ -272,8 +273,8 @@ func (h *hostile) crawl(t *testing.T) {
 		h.site.add(path, body)
 		for _, e := range parsed(t, body) {
 			for _, a := range e.Attr {
-				next := strings.TrimPrefix(a[1], h.base)
-				if e.Tag == "a" && a[0] == "href" && strings.HasPrefix(next, "/") && !strings.HasPrefix(next, "//") && !strings.Contains(next, "lang=") && !strings.Contains(next, "feed.") && !strings.HasSuffix(next, ".opml") {
+				next, _, _ := strings.Cut(strings.TrimPrefix(a[1], h.base), "#")
+				if e.Tag == "a" && a[0] == "href" && strings.HasPrefix(next, "/") && !strings.HasPrefix(next, "//") && !strings.Contains(next, "lang=") && !strings.Contains(next, "feed.") && !strings.HasSuffix(next, ".opml") && !strings.HasSuffix(next, ".ics") {
 					queue = append(queue, next)
 				}
 			}
