@@ -199,7 +199,7 @@ func (v *visitor) picture(name string) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(pictures, name+".png"), png, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(pictures, name+".png"), png, 0o644); err != nil {
 		v.t.Fatal(err)
 	}
 }
