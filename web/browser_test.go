@@ -81,6 +81,7 @@ func pagePaths() map[string]string {
 // Every page fits every screen, in both languages, in light and in dark. With ZONEWIRE_SHOTS=DIR it leaves pictures
 // there for a person to look at.
 func TestPagesFitTheScreen(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a browser is not short")
 	}

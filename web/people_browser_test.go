@@ -55,6 +55,7 @@ func album(t *testing.T) (names []string, srv *httptest.Server) {
 
 // People's pages fit a phone too, whatever they answer. ZONEWIRE_SHOTS=DIR leaves pictures, of a desk as well.
 func TestPeoplesPagesFitTheScreen(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a browser is not short")
 	}
@@ -76,6 +77,7 @@ func TestPeoplesPagesFitTheScreen(t *testing.T) {
 }
 
 func TestPeoplesPagesAreForEveryone(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a browser is not short")
 	}

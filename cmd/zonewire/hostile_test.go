@@ -32,6 +32,7 @@ import (
 // in a browser: with the policy that our pages are served with, and without it, so that the cleaning is proved and not only
 // the policy.
 func TestNothingHostileRuns(t *testing.T) {
+	t.Parallel()
 	addr := freeAddr(t)
 	h := hostile{base: "http://" + addr, trap: listenFor(t), pictures: listenFor(t)}
 	s := newSite(t, "ZONEWIRE_HTTP_LISTEN="+addr, "ZONEWIRE_HTTP_BASE_URL="+h.base, "ZONEWIRE_FEED_MAX_ITEMS=500", "ZONEWIRE_FEED_MAX_BYTES=10000000")

@@ -229,6 +229,7 @@ func (p *press) everyMail() []received {
 
 // A scanner follows each link of each mail before its reader does, and a browser fetches ahead: nothing changes.
 func TestScannersChangeNothing(t *testing.T) {
+	t.Parallel()
 	p := newPress(t)
 	mails := p.everyMail()
 	before, n := p.state(), 0
@@ -323,6 +324,7 @@ func readPage(t *testing.T, at, body string, fill func(name, value string) strin
 // Whoever gets a digest by forwarding can, with all that its links lead to, stop that one list and take that back. They
 // learn neither the address that it went to nor the other lists of its reader.
 func TestAForwardedDigestHasPowerOverItsListOnly(t *testing.T) {
+	t.Parallel()
 	// Each request comes from a network of its own, so that no limit stops the walk.
 	p := newPress(t, "ZONEWIRE_HTTP_TRUSTED_PROXIES=127.0.0.1")
 	n := 0
