@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zonewire"
 )
@@ -106,27 +107,40 @@ func mayClose(a zonewire.Article) bool {
 }
 
 // namesClosing reports whether a text has a word for a closing that needs no call beside it. It looks at all of every
-// article that is no call, so it looks for letters and not for patterns.
+// article that is no call, so it goes through it once, by first letters and not by patterns.
 func namesClosing(s string) bool {
-	for _, word := range closingWords {
-		if strings.Contains(s, word) {
-			return true
+	for i := 0; i < len(s); i++ {
+		lead := s[i]
+		if lead < utf8.RuneSelf {
+			if words := closingByLetter[lead]; words != nil && beginsWithAny(s[i:], words) {
+				return true
+			}
+			continue
 		}
-	}
-	for at := 0; ; {
-		i := strings.Index(s[at:], "截")
-		if i < 0 {
-			return false
+		if lead < 0xe0 || i+3 > len(s) { // no Chinese character begins here
+			continue
 		}
-		at += i
-		near := s[runeAt(s, at-60):at]
-		for _, word := range closedWords {
-			if strings.Contains(near, word) {
+		switch s[i : i+3] {
+		case "截":
+			if strings.HasPrefix(s[i:], "截标") || holdsAny(s[runeAt(s, i-60):i], closedWords) {
+				return true
+			}
+		case "报", "申", "征", "受", "投", "公":
+			if beginsWithAny(s[i:], closingWords) {
 				return true
 			}
 		}
-		at += len("截")
+		i += 2
 	}
+	return false
+}
+
+func beginsWithAny(s string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(s, w) })
+}
+
+func holdsAny(s string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
 
 // call is an article as it is searched.

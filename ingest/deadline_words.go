@@ -3,6 +3,7 @@ package ingest
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // The words by which a closing is told, on text that foldLine has made: narrow punctuation, small letters.
@@ -19,11 +20,11 @@ var (
 	parens = regexp.MustCompile(`\([^()]*\)`)
 )
 
-// closingWords tell of a closing by themselves, closedWords before 截止.
+// closingWords and closingByLetter tell of a closing by themselves, 截标 too; closedWords do before 截止.
 var (
-	closingWords = strings.Fields("截标 报名时间 报名日期 报名期 申报时间 申报期 申请时间 申请期 征集时间 征集期 受理时间 受理期 投稿时间 公示时间 公示期 " +
-		"deadline Deadline DEADLINE closing Closing")
-	closedWords = strings.Fields("投标 递交 提交 响应 报价 竞价 磋商 谈判 比选 报名 申报 申请 应聘 征集 征求 投稿 报送 受理 公示")
+	closingWords    = strings.Fields("报名时间 报名日期 报名期 申报时间 申报期 申请时间 申请期 征集时间 征集期 受理时间 受理期 投稿时间 公示时间 公示期")
+	closingByLetter = [utf8.RuneSelf][]string{'d': {"deadline"}, 'D': {"Deadline", "DEADLINE"}, 'c': {"closing"}, 'C': {"Closing"}}
+	closedWords     = strings.Fields("投标 递交 提交 响应 报价 竞价 磋商 谈判 比选 报名 申报 申请 应聘 征集 征求 投稿 报送 受理 公示")
 )
 
 const (
