@@ -31,7 +31,7 @@ func album(t *testing.T) (names []string, srv *httptest.Server) {
 		}
 	}
 	h, _ := serve(t, with(readers(), 200))
-	pages["people-zones"] = do(h, visit{path: "/lists/morning/subscribe", form: fields("address", "", "zone", "zone-1")}.request())
+	pages["people-zones"] = do(h, visit{path: "/lists/morning/subscribe", form: fields("email", "", "zone", "zone-1")}.request())
 	h, _ = serve(t, with(readers(), 2500))
 	pages["people-provinces"] = do(h, visit{path: "/lists/morning/subscribe", form: fields("zone", "zone-1", "province", "江苏省")}.request())
 

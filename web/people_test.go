@@ -48,16 +48,16 @@ func visits() []visit {
 	key := "?key=" + token(zonewire.PurposePrivate, 2)
 	press := url.Values{}
 	return []visit{
-		{"subscribed", "/lists/morning/subscribe", fields("address", "new@example.com", "zone", "yunhe", "locale", "en"), 200},
-		{"subscribed by someone known", "/lists/morning/subscribe", fields("address", "reader7@example.com"), 200},
-		{"subscribed to a private list", "/lists/board/subscribe" + key, fields("address", "new@example.com"), 200},
-		{"subscribed to a private list without its key", "/lists/board/subscribe", fields("address", "new@example.com"), 404},
-		{"subscribed to a private list with the key of another", "/lists/board/subscribe?key=" + token(zonewire.PurposePrivate, 1), fields("address", "new@example.com"), 404},
-		{"subscribed to no list", "/lists/none/subscribe", fields("address", "new@example.com"), 404},
-		{"subscribed to a removed list", "/lists/former/subscribe", fields("address", "new@example.com"), 404},
-		{"subscribed with a wrong address", "/lists/morning/subscribe", fields("address", "林一舟@", "zone", "qingtan", "locale", "zh-CN"), 422},
+		{"subscribed", "/lists/morning/subscribe", fields("email", "new@example.com", "zone", "yunhe", "locale", "en"), 200},
+		{"subscribed by someone known", "/lists/morning/subscribe", fields("email", "reader7@example.com"), 200},
+		{"subscribed to a private list", "/lists/board/subscribe" + key, fields("email", "new@example.com"), 200},
+		{"subscribed to a private list without its key", "/lists/board/subscribe", fields("email", "new@example.com"), 404},
+		{"subscribed to a private list with the key of another", "/lists/board/subscribe?key=" + token(zonewire.PurposePrivate, 1), fields("email", "new@example.com"), 404},
+		{"subscribed to no list", "/lists/none/subscribe", fields("email", "new@example.com"), 404},
+		{"subscribed to a removed list", "/lists/former/subscribe", fields("email", "new@example.com"), 404},
+		{"subscribed with a wrong address", "/lists/morning/subscribe", fields("email", "林一舟@", "zone", "qingtan", "locale", "zh-CN"), 422},
 		{"subscribed without an address", "/lists/morning/subscribe", press, 422},
-		{"subscribed to a zone that is gone", "/lists/two/subscribe", fields("address", "new@example.com", "zone", "shiqiao"), 422},
+		{"subscribed to a zone that is gone", "/lists/two/subscribe", fields("email", "new@example.com", "zone", "shiqiao"), 422},
 		{"the answer opened again", "/lists/morning/subscribe", nil, 303},
 		{"confirm", "/confirm/" + token(zonewire.PurposeConfirm, confirmTicket), nil, 200},
 		{"confirmed", "/confirm/" + token(zonewire.PurposeConfirm, confirmTicket), press, 200},
@@ -68,15 +68,15 @@ func visits() []visit {
 		{"undo", "/undo/" + token(zonewire.PurposeUndo, undoTicket), nil, 200},
 		{"undone", "/undo/" + token(zonewire.PurposeUndo, undoTicket), press, 200},
 		{"preferences", "/preferences", nil, 200},
-		{"preferences asked for", "/preferences", fields("address", "reader7@example.com"), 200},
-		{"preferences of a wrong address", "/preferences", fields("address", "reader7"), 422},
+		{"preferences asked for", "/preferences", fields("email", "reader7@example.com"), 200},
+		{"preferences of a wrong address", "/preferences", fields("email", "reader7"), 422},
 		{"preferences too late", "/preferences/" + token(zonewire.PurposePreferences, oldPrefs), nil, 410},
 		{"account", account(""), nil, 200},
 		{"account after a change", account("?done=switch"), nil, 200},
 		{"account after a made-up change", account("?done=<b>"), nil, 200},
 		{"account after a pause", account(fmt.Sprintf("?done=resume&place=%d", activeSub)), nil, 200},
-		{"account with a wrong address", account(""), fields("do", "address", "address", "x"), 422},
-		{"account with the same address", account(""), fields("do", "address", "address", "Reader7@example.com"), 422},
+		{"account with a wrong address", account(""), fields("do", "address", "email", "x"), 422},
+		{"account with the same address", account(""), fields("do", "address", "email", "Reader7@example.com"), 422},
 		{"account with nothing to do", account(""), press, 400},
 		{"place", placePath(activeSub), nil, 200},
 		{"place that is paused", placePath(pausedSub), nil, 200},
@@ -165,7 +165,7 @@ func TestTheAnswerIsTheSameForKnownAndUnknown(t *testing.T) {
 			h, _ := serve(t, st)
 			var answers []string
 			for _, who := range []string{"nobody@example.com", "reader7@example.com"} {
-				w := do(h, visit{path: tt.path, form: fields("address", who)}.request())
+				w := do(h, visit{path: tt.path, form: fields("email", who)}.request())
 				answers = append(answers, fmt.Sprint(w.Code, w.Header(), w.Body))
 			}
 			equal(t, "answer for the known", answers[1], answers[0])
@@ -178,7 +178,7 @@ func TestTheTrapCatchesRobots(t *testing.T) {
 	for _, path := range []string{"/lists/morning/subscribe", "/preferences"} {
 		st := readers()
 		h, _ := serve(t, st)
-		form := fields("address", "reader7@example.com", "website", "https://spam.example/")
+		form := fields("email", "reader7@example.com", "website", "https://spam.example/")
 		caught := do(h, visit{path: path, form: form}.request())
 		form.Set("website", "")
 		equal(t, "letters", st.sent, []string(nil))
@@ -194,9 +194,9 @@ func TestTheTrapCatchesRobots(t *testing.T) {
 
 func TestNetworksThatAskTooOftenWait(t *testing.T) {
 	for _, v := range []visit{
-		{path: "/lists/morning/subscribe", form: fields("address", "a@example.com")},
-		{path: "/preferences", form: fields("address", "a@example.com")},
-		{path: account(""), form: fields("do", "address", "address", "a@example.com")},
+		{path: "/lists/morning/subscribe", form: fields("email", "a@example.com")},
+		{path: "/preferences", form: fields("email", "a@example.com")},
+		{path: account(""), form: fields("do", "address", "email", "a@example.com")},
 	} {
 		st := readers()
 		h, _ := serve(t, st)
@@ -227,12 +227,12 @@ func TestFormsThatAreNone(t *testing.T) {
 		mediaType, body string
 		want            int
 	}{
-		"an escape that is none":    {"application/x-www-form-urlencoded", "address=%zz", 400},
+		"an escape that is none":    {"application/x-www-form-urlencoded", "email=%zz", 400},
 		"multipart without an end":  {"multipart/form-data; boundary=x", "--x\r\n\r\naddress", 400},
-		"more than any form holds":  {"application/x-www-form-urlencoded", "address=" + strings.Repeat("a", 300<<10), 413},
-		"an address without an end": {"application/x-www-form-urlencoded", "address=" + strings.Repeat("a", 100<<10), 422},
-		"a line break":              {"application/x-www-form-urlencoded", "address=a%40example.com%0d%0aBcc:b%40example.com", 422},
-		"another encoding":          {"application/json", `{"address":"a@example.com"}`, 422},
+		"more than any form holds":  {"application/x-www-form-urlencoded", "email=" + strings.Repeat("a", 300<<10), 413},
+		"an address without an end": {"application/x-www-form-urlencoded", "email=" + strings.Repeat("a", 100<<10), 422},
+		"a line break":              {"application/x-www-form-urlencoded", "email=a%40example.com%0d%0aBcc:b%40example.com", 422},
+		"another encoding":          {"application/json", `{"email":"a@example.com"}`, 422},
 	} {
 		for _, path := range []string{"/lists/morning/subscribe", "/preferences"} {
 			w := do(h, httptest.NewRequest("POST", path, strings.NewReader(tt.body)), "Content-Type", tt.mediaType)

@@ -37,14 +37,14 @@ func solve(stamp, address string) string {
 
 func TestProofOfWork(t *testing.T) {
 	for _, path := range []string{"/lists/morning/subscribe?lang=en", "/preferences?lang=en"} {
-		first := fields("address", "reader7@example.com", "zone", "yunhe", "zone", "qingtan", "locale", "en", "website", "")
+		first := fields("email", "reader7@example.com", "zone", "yunhe", "zone", "qingtan", "locale", "en", "website", "")
 		for _, tt := range []struct {
 			name   string
 			edit   func(url.Values)
 			after  time.Duration
 			letter bool
 		}{
-			{"a number that was found", func(f url.Values) { f.Set("proof", solve(f.Get("stamp"), f.Get("address"))) }, 0, true},
+			{"a number that was found", func(f url.Values) { f.Set("proof", solve(f.Get("stamp"), f.Get("email"))) }, 0, true},
 			{"no number, at once", func(url.Values) {}, 0, false},
 			{"no number, after the wait", func(url.Values) {}, time.Second, true},
 			{"a number for another address", func(f url.Values) { f.Set("proof", solve(f.Get("stamp"), "nobody@example.com")+"0") }, 0, false},
@@ -83,7 +83,7 @@ func TestProofOfWork(t *testing.T) {
 
 func TestAWrongAddressIsToldBeforeTheWork(t *testing.T) {
 	h, _ := serve(t, readers(), func(c *web.Config) { c.ProofOfWork = 8 })
-	equal(t, "status", do(h, visit{path: "/preferences", form: fields("address", "x")}.request()).Code, 422)
+	equal(t, "status", do(h, visit{path: "/preferences", form: fields("email", "x")}.request()).Code, 422)
 }
 
 // The script finds what the server checks, under the page's own policy.
@@ -98,7 +98,7 @@ func TestABrowserWorksByItself(t *testing.T) {
 	srv := httptest.NewServer(http.MaxBytesHandler(h, 1<<20))
 	t.Cleanup(srv.Close)
 	_, err := chromedp.Run(ctx, chromedp.Steps(chromedp.Navigate(srv.URL+"/preferences"),
-		chromedp.SendKeys(`input[name="address"]`, "reader7@example.com\r"), chromedp.WaitVisible(`//h1[text()="请查收邮件"]`)))
+		chromedp.SendKeys(`input[name="email"]`, "reader7@example.com\r"), chromedp.WaitVisible(`//h1[text()="请查收邮件"]`)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func TestChangesOfAPerson(t *testing.T) {
 		{"each list's own language", fields("do", "language", "locale", ""), `language ""`, "Language changed."},
 		{"a made-up language is that of each list", fields("do", "language", "locale", "fr"), `language ""`, "Language changed."},
 		{"leave all", fields("do", "leave-all"), "leave all 2", "You have left all lists."},
-		{"another address", fields("do", "address", "address", "New@Example.com"), "move to new@example.com", "Check both mailboxes: the change takes effect when both addresses have agreed."},
+		{"another address", fields("do", "address", "email", "New@Example.com"), "move to new@example.com", "Check both mailboxes: the change takes effect when both addresses have agreed."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := readers()
@@ -179,7 +179,7 @@ func TestAnotherSiteCannotPostForAPerson(t *testing.T) {
 func TestAChangeThatIsNotPossibleAnyMoreIsTold(t *testing.T) {
 	for _, v := range []visit{
 		{path: placePath(activeSub), form: fields("do", "pause")},
-		{path: "/lists/morning/subscribe", form: fields("address", "new@example.com")},
+		{path: "/lists/morning/subscribe", form: fields("email", "new@example.com")},
 	} {
 		st := readers()
 		st.fail = fmt.Errorf("edit a place: %w", zonewire.Invalidf("only an active one can pause"))

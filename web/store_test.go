@@ -105,7 +105,7 @@ func (s *site) subscriber(key string) zonewire.Subscriber {
 // A reader's whole way, from the first form to being forgotten, with the store that serves it.
 func TestTheWholeWayOfAReader(t *testing.T) {
 	s := newSite(t)
-	s.says(s.post("/lists/morning/subscribe", "address", "Lin@Example.com", "zone", "yunhe", "locale", "zh-CN"), "请查收邮件")
+	s.says(s.post("/lists/morning/subscribe", "email", "Lin@Example.com", "zone", "yunhe", "locale", "zh-CN"), "请查收邮件")
 	confirm := s.link(zonewire.PurposeConfirm, "/confirm/")
 	s.says(get(s.pages, confirm), "确认订阅？")
 	equal(t, "state after looking", s.subscriber("lin@example.com").Subscriptions[0].State, zonewire.SubPending)
@@ -122,7 +122,7 @@ func TestTheWholeWayOfAReader(t *testing.T) {
 	s.says(left, "已退订")
 	s.says(s.post(parse(t, left).Find("main form").AttrOr("action", "")), "订阅已恢复")
 
-	s.says(s.post("/preferences", "address", "lin@example.com"), "请查收邮件")
+	s.says(s.post("/preferences", "email", "lin@example.com"), "请查收邮件")
 	prefs := s.link(zonewire.PurposePreferences, "/preferences/")
 	place := fmt.Sprintf("%s/places/%d", prefs, sub.ID)
 	s.says(s.post(place, "do", "zones", "zone", "qingtan"), "开发区已更改")
@@ -134,7 +134,7 @@ func TestTheWholeWayOfAReader(t *testing.T) {
 	s.says(s.post(prefs, "do", "language", "locale", "en"), "语言已更改")
 	equal(t, "status of the download", get(s.pages, prefs+"/data.json").Code, 200)
 
-	s.says(s.post(prefs, "do", "address", "address", "new@example.com"), "请查收邮件")
+	s.says(s.post(prefs, "do", "address", "email", "new@example.com"), "请查收邮件")
 	twins := map[string]bool{}
 	for id := int64(1); id < 50; id++ {
 		if _, _, err := s.db.Ticket(t.Context(), zonewire.PurposeAddress, id, s.clock); err == nil {
@@ -151,7 +151,7 @@ func TestTheWholeWayOfAReader(t *testing.T) {
 	equal(t, "status of the link that the old address was sent", get(s.pages, prefs).Code, 410)
 
 	s.clock = s.clock.Add(2 * time.Hour) // a letter an hour
-	s.says(s.post("/preferences", "address", "new@example.com"), "请查收邮件")
+	s.says(s.post("/preferences", "email", "new@example.com"), "请查收邮件")
 	prefs = s.link(zonewire.PurposePreferences, "/preferences/")
 	s.says(s.post(fmt.Sprintf("%s/places/%d", prefs, sub.ID), "do", "leave"), "已退订这份简报")
 	s.says(s.post(prefs, "do", "leave-all"), "已退订全部简报")
@@ -162,9 +162,9 @@ func TestTheWholeWayOfAReader(t *testing.T) {
 
 func TestAStrangerLearnsNothingAndGetsNothing(t *testing.T) {
 	s := newSite(t)
-	unknown := s.post("/preferences", "address", "nobody@example.com").Body.String()
-	s.says(s.post("/lists/morning/subscribe", "address", "lin@example.com"), "请查收邮件")
-	equal(t, "answer", s.post("/preferences", "address", "lin@example.com").Body.String(), unknown)
+	unknown := s.post("/preferences", "email", "nobody@example.com").Body.String()
+	s.says(s.post("/lists/morning/subscribe", "email", "lin@example.com"), "请查收邮件")
+	equal(t, "answer", s.post("/preferences", "email", "lin@example.com").Body.String(), unknown)
 	if _, err := s.db.Subscriber(t.Context(), "nobody@example.com"); err == nil {
 		t.Error("asking for a link made a subscriber")
 	}
@@ -172,7 +172,7 @@ func TestAStrangerLearnsNothingAndGetsNothing(t *testing.T) {
 
 func TestLinksRunOut(t *testing.T) {
 	s := newSite(t)
-	s.says(s.post("/lists/morning/subscribe", "address", "lin@example.com"), "请查收邮件")
+	s.says(s.post("/lists/morning/subscribe", "email", "lin@example.com"), "请查收邮件")
 	confirm := s.link(zonewire.PurposeConfirm, "/confirm/")
 	s.clock = s.clock.Add(zonewire.ConfirmFor)
 	w := s.post(confirm)

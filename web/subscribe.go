@@ -248,7 +248,7 @@ func (s *server) read(e *entry, r *http.Request) zonewire.Address {
 
 // typedAddress is what stands in the field; what is longer than any address is cut, and bad.
 func typedAddress(r *http.Request) string {
-	return zonewire.Shorten(strings.TrimSpace(zonewire.CleanText(r.PostForm.Get("address"))), 300)
+	return zonewire.Shorten(strings.TrimSpace(zonewire.CleanText(r.PostForm.Get("email"))), 300)
 }
 
 // pickedLocale is the language that was picked in a form; empty: that of each list.

@@ -13,7 +13,7 @@ import (
 func TestSubscribe(t *testing.T) {
 	st := readers()
 	h, _ := serve(t, st)
-	w := do(h, visit{path: "/lists/morning/subscribe", form: fields("address", " New.Reader@例子.cn ", "zone", "yunhe", "zone", "qingtan", "zone", "yunhe", "locale", "en")}.request())
+	w := do(h, visit{path: "/lists/morning/subscribe", form: fields("email", " New.Reader@例子.cn ", "zone", "yunhe", "zone", "qingtan", "zone", "yunhe", "locale", "en")}.request())
 	equal(t, "status", w.Code, 200)
 	equal(t, "what was asked for", st.writes, []string{`request morning for new.reader@xn--fsqu00a.cn zones [qingtan yunhe] locale "en" by page`})
 	equal(t, "letter", st.sent, []string{"confirm to New.Reader@例子.cn"})
@@ -26,8 +26,8 @@ func TestSubscribe(t *testing.T) {
 func TestAddressesComeWithTheirHash(t *testing.T) {
 	st := readers()
 	h, _ := serve(t, st)
-	do(h, visit{path: "/lists/morning/subscribe", form: fields("address", "New@example.com")}.request())
-	do(h, visit{path: account(""), form: fields("do", "address", "address", "New@example.com")}.request())
+	do(h, visit{path: "/lists/morning/subscribe", form: fields("email", "New@example.com")}.request())
+	do(h, visit{path: account(""), form: fields("do", "address", "email", "New@example.com")}.request())
 	want := secret.AddressHash("new@example.com")
 	equal(t, "hashes", st.hashes, []string{want, want})
 }
@@ -41,8 +41,8 @@ func TestConsentIsTheSentenceBesideTheButton(t *testing.T) {
 		st := readers()
 		h, _ := serve(t, st)
 		path := "/lists/board/subscribe?key=" + token(zonewire.PurposePrivate, 2)
-		shown := parse(t, do(h, visit{path: path, form: fields("address", "?")}.request(), "Accept-Language", locale))
-		do(h, visit{path: path, form: fields("address", "new@example.com")}.request(), "Accept-Language", locale)
+		shown := parse(t, do(h, visit{path: path, form: fields("email", "?")}.request(), "Accept-Language", locale))
+		do(h, visit{path: path, form: fields("email", "new@example.com")}.request(), "Accept-Language", locale)
 		equal(t, "consent", st.consents, []string{want})
 		sentence, _, _ := strings.Cut(want, " (")
 		equal(t, "the sentence on the page", texts(shown, "form > .hint"), []string{sentence})
@@ -52,8 +52,8 @@ func TestConsentIsTheSentenceBesideTheButton(t *testing.T) {
 func TestAWrongAddressKeepsWhatWasTyped(t *testing.T) {
 	h, _ := serve(t, readers())
 	hostile := `"><script>alert(1)</script>@x`
-	doc := parse(t, do(h, visit{path: "/lists/morning/subscribe?lang=en", form: fields("address", hostile, "zone", "yunhe", "locale", "zh-CN")}.request()))
-	field := doc.Find(`input[name="address"]`)
+	doc := parse(t, do(h, visit{path: "/lists/morning/subscribe?lang=en", form: fields("email", hostile, "zone", "yunhe", "locale", "zh-CN")}.request()))
+	field := doc.Find(`input[name="email"]`)
 	equal(t, "address", field.AttrOr("value", ""), hostile)
 	equal(t, "marked as wrong", field.AttrOr("aria-invalid", ""), "true")
 	equal(t, "the error beside it", texts(doc, "#"+field.AttrOr("aria-describedby", "none")+`[role="alert"]`), []string{"This does not look like an email address. It should read like name@example.com."})
@@ -83,7 +83,7 @@ func TestZonesToChooseFrom(t *testing.T) {
 		{"no choice where there is one zone", "zhejiang", []string{}},
 	} {
 		h, _ := serve(t, readers())
-		doc := parse(t, do(h, visit{path: "/lists/" + tt.list + "/subscribe", form: fields("address", "")}.request()))
+		doc := parse(t, do(h, visit{path: "/lists/" + tt.list + "/subscribe", form: fields("email", "")}.request()))
 		equal(t, tt.name, attrs(doc, `input[name="zone"]`, "value"), tt.want)
 	}
 }
@@ -110,7 +110,7 @@ func TestManyZonesStayOutOfTheWay(t *testing.T) {
 
 func TestManyZonesUnfoldByProvince(t *testing.T) {
 	h, _ := serve(t, with(readers(), 200))
-	w := do(h, visit{path: "/lists/morning/subscribe", form: fields("address", "", "zone", "zone-1")}.request())
+	w := do(h, visit{path: "/lists/morning/subscribe", form: fields("email", "", "zone", "zone-1")}.request())
 	checkPage(t, w, zonewire.LocaleZH)
 	doc := parse(t, w)
 	equal(t, "provinces", len(texts(doc, "fieldset details details summary")), 9)
@@ -125,7 +125,7 @@ func TestVeryManyZonesComeAProvinceAtATime(t *testing.T) {
 	st := with(readers(), 2500)
 	h, _ := serve(t, st)
 	at := func(form ...string) *goquery.Document {
-		w := do(h, visit{path: "/lists/morning/subscribe", form: fields(append(form, "address", "half@", "website", "")...)}.request())
+		w := do(h, visit{path: "/lists/morning/subscribe", form: fields(append(form, "email", "half@", "website", "")...)}.request())
 		if w.Code != 200 {
 			t.Fatalf("status %d", w.Code)
 		}
@@ -137,7 +137,7 @@ func TestVeryManyZonesComeAProvinceAtATime(t *testing.T) {
 	doc := at("province", "广东省", "zone", "zone-0", "zone", "yunhe")
 	equal(t, "ticked", attrs(doc, `input[name="zone"][checked]`, "value"), []string{"yunhe", "zone-0"})
 	equal(t, "to tick: those of the province and those ticked", doc.Find(`input[name="zone"]`).Length(), 625+2)
-	equal(t, "address half typed", attrs(doc, `input[name="address"]`, "value"), []string{"half@"})
+	equal(t, "address half typed", attrs(doc, `input[name="email"]`, "value"), []string{"half@"})
 	equal(t, "what Enter presses", texts(doc, "main form button:first-of-type")[0], "订阅")
 	equal(t, "no button for a province checks the address", doc.Find(`button[name="province"]:not([formnovalidate])`).Length(), 0)
 	equal(t, "changes", st.writes, []string(nil))

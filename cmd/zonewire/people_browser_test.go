@@ -277,7 +277,7 @@ func (v *visitor) live() {
 
 	// Ask for a place, and confirm it.
 	v.see("list", v.say("订阅", "Subscribe"))
-	v.write("input[name=address]", v.email)
+	v.write("input[name=email]", v.email)
 	v.tick("input[name=zone][value=yunhe]")
 	v.tick("input[name=locale][value=" + v.locale + "]")
 	v.press("#subscribe form button:not(.trap):not(.quiet)")
@@ -301,7 +301,7 @@ func (v *visitor) live() {
 	// The account opens by a letter, not by the digest.
 	v.open(p.link(digest, "/preferences") + "?lang=" + v.locale)
 	v.see("preferences")
-	v.write("input[name=address]", v.email)
+	v.write("input[name=email]", v.email)
 	v.press("main form button")
 	v.see("asked", v.say("请查收邮件", "Check your mail"))
 	key := p.next(v.email, 2)
@@ -336,7 +336,7 @@ func (v *visitor) live() {
 	old := len(p.mails(v.email))
 	moved := "moved-" + v.email
 	v.open(account)
-	v.write("section[aria-labelledby=move] input[name=address]", moved)
+	v.write("section[aria-labelledby=move] input[name=email]", moved)
 	v.press("section[aria-labelledby=move] form button")
 	v.see("moving")
 	for i, m := range []received{p.next(v.email, old), p.next(moved, 0)} {
@@ -366,7 +366,7 @@ func (v *visitor) live() {
 
 	// Take all data, and be forgotten.
 	v.open(p.base + "/preferences?lang=" + v.locale)
-	v.write("input[name=address]", moved)
+	v.write("input[name=email]", moved)
 	v.press("main form button")
 	account = p.link(p.next(moved, 1), "/preferences/")
 	data, res := p.ask(http.MethodGet, dataOf(t, account), nil)

@@ -206,11 +206,11 @@ func (p *press) ask(method, link string, form url.Values, headers ...string) (bo
 func (p *press) everyMail() []received {
 	p.t.Helper()
 	const victim = "victim@example.com"
-	p.ask(http.MethodPost, p.base+"/lists/morning/subscribe", url.Values{"address": {victim}})
+	p.ask(http.MethodPost, p.base+"/lists/morning/subscribe", url.Values{"email": {victim}})
 	first := p.next(victim, 0) // confirm
 	p.ask(http.MethodPost, p.link(first, "/confirm/"), nil)
 	p.run("subscriber", "add", victim, "--list", "yunhe-daily", "--confirmed", "--consent", "test")
-	p.ask(http.MethodPost, p.base+"/lists/morning/subscribe", url.Values{"address": {victim}})
+	p.ask(http.MethodPost, p.base+"/lists/morning/subscribe", url.Values{"email": {victim}})
 	p.next(victim, 1) // known
 	p.bring("yunhe", "云河污水处理厂扩建工程招标公告", "投标文件递交的截止时间为"+time.Now().AddDate(0, 0, 9).Format("2006年1月2日")+"9时30分。")
 	p.bring("qingtan", "青滩新材料产业园开工", "青滩新材料产业园今天开工。")
@@ -222,7 +222,7 @@ func (p *press) everyMail() []received {
 		p.t.Fatal("who has a place and asks for it gets no link to their preferences")
 	}
 	account := p.link(p.mails(victim)[known], "/preferences/")
-	p.ask(http.MethodPost, account, url.Values{"do": {"address"}, "address": {"other@example.com"}})
+	p.ask(http.MethodPost, account, url.Values{"do": {"address"}, "email": {"other@example.com"}})
 	p.next(victim, 4) // old address
 	return append(p.mails(victim), p.next("other@example.com", 0))
 }
@@ -351,7 +351,7 @@ func TestAForwardedDigestHasPowerOverItsListOnly(t *testing.T) {
 		t.Fatalf("the reader's other places: %q", before)
 	}
 	fill := func(name, value string) string {
-		if name == "address" {
+		if name == "email" {
 			return "thief@example.net"
 		}
 		return value
