@@ -226,7 +226,10 @@ func (p *Planner) compose(e Edition, articles []zonewire.Article, web bool) (zon
 			return zonewire.Variant{}, false, fmt.Errorf("compose digest of list %s: %w", e.List.Slug, err)
 		}
 	}
-	if e.Articles = withGaps(e.Articles, frozen); web && len(e.Articles) > 0 {
+	if !web {
+		return v, some, nil
+	}
+	if e.Articles = withGaps(e.Articles, frozen); len(e.Articles) > 0 {
 		if v.Web, err = p.Composer.Page(e); err != nil {
 			return zonewire.Variant{}, false, fmt.Errorf("compose page of list %s: %w", e.List.Slug, err)
 		}

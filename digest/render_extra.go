@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/templates"
 )
 
 // The most that stand beside the zones' news, so that they never crowd it out, and the columns that their names fill.
@@ -74,8 +75,7 @@ func (e Edition) moment(a zonewire.Article) string {
 		}
 	}
 	if e.Locale == zonewire.LocaleZH {
-		weekday := []rune("日一二三四五六")[at.Weekday()]
-		return e.day(at) + "（周" + string(weekday) + "）" + clock
+		return e.day(at) + "（周" + templates.Weekday(at) + "）" + clock
 	}
 	day := at.Format("Monday, ") + e.day(at)
 	if clock != "" {

@@ -91,11 +91,6 @@ func ScheduleOf(l zonewire.List, cal *Calendar) (Schedule, error) {
 	return Schedule{}, zonewire.Invalidf("workdays %q is not cn, which stands for the working days of China; leave it out for every day", l.Workdays)
 }
 
-// ParseSchedule is [ScheduleOf] a list that sends on days off too.
-func ParseSchedule(spec, timezone string) (Schedule, error) {
-	return ScheduleOf(zonewire.List{Schedule: spec, Timezone: timezone}, nil)
-}
-
 func location(name string) (*time.Location, error) {
 	// LoadLocation takes "" for UTC and "Local" for that of the machine: neither is the choice of a list.
 	if name != "" && name != "Local" {

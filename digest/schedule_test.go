@@ -13,11 +13,16 @@ import (
 	"zonewire/digest"
 )
 
+// parseSchedule reads the schedule of a list that sends on days off too.
+func parseSchedule(spec, timezone string) (digest.Schedule, error) {
+	return digest.ScheduleOf(zonewire.List{Schedule: spec, Timezone: timezone}, nil)
+}
+
 func schedule(t testing.TB, spec, timezone string) digest.Schedule {
 	t.Helper()
-	s, err := digest.ParseSchedule(spec, timezone)
+	s, err := parseSchedule(spec, timezone)
 	if err != nil {
-		t.Fatalf("ParseSchedule(%q, %q): %v", spec, timezone, err)
+		t.Fatalf("parseSchedule(%q, %q): %v", spec, timezone, err)
 	}
 	return s
 }
@@ -77,9 +82,9 @@ func TestParseScheduleRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := digest.ParseSchedule(tt.spec, tt.timezone)
+			_, err := parseSchedule(tt.spec, tt.timezone)
 			if !errors.Is(err, zonewire.ErrInvalid) || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("ParseSchedule(%q, %q) = %v, want ErrInvalid with %q", tt.spec, tt.timezone, err, tt.want)
+				t.Errorf("parseSchedule(%q, %q) = %v, want ErrInvalid with %q", tt.spec, tt.timezone, err, tt.want)
 			}
 		})
 	}
@@ -184,7 +189,7 @@ func TestNextIsStrictlyLater(t *testing.T) {
 	specs := []string{"*/15 * * * *", "0 * * * *", "30 1,2 * * *", "0 0 * * *", "0 8 1 * 1", "0 8 29 2 *", "15 23 * * 0", "@monthly"}
 	rapid.Check(t, func(t *rapid.T) {
 		zone, spec := rapid.SampledFrom(zones).Draw(t, "zone"), rapid.SampledFrom(specs).Draw(t, "spec")
-		s, err := digest.ParseSchedule(spec, zone)
+		s, err := parseSchedule(spec, zone)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,10 +282,10 @@ func FuzzParseSchedule(f *testing.F) {
 	f.Add("0 8 * * *", "../etc")
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, spec, timezone string) {
-		s, err := digest.ParseSchedule(spec, timezone)
+		s, err := parseSchedule(spec, timezone)
 		if err != nil {
 			if !errors.Is(err, zonewire.ErrInvalid) {
-				t.Fatalf("ParseSchedule(%q, %q) = %v, want ErrInvalid", spec, timezone, err)
+				t.Fatalf("parseSchedule(%q, %q) = %v, want ErrInvalid", spec, timezone, err)
 			}
 			return
 		}

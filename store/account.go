@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,21 +97,15 @@ func editPlace(ctx context.Context, q querier, act zonewire.Act, sub zonewire.Su
 			return err
 		}
 	}
-	for _, step := range []struct {
-		wanted bool
-		action string
-		change func() change
-	}{
-		{e.Pause != nil, actPause, func() change { return pausing(act, *e.Pause) }},
-		{e.Resume, actResume, func() change { return resuming }},
-	} {
-		if step.wanted {
-			if _, err := changeWithin(ctx, q, act, sub.ID, step.action, step.change()); err != nil {
-				return err
-			}
+	if e.Pause != nil {
+		if _, err := changeWithin(ctx, q, act, sub.ID, actPause, pausing(act, *e.Pause)); err != nil {
+			return err
 		}
 	}
-	return nil
+	if e.Resume {
+		_, err = changeWithin(ctx, q, act, sub.ID, actResume, resuming)
+	}
+	return err
 }
 
 // chooseZones keeps of a place's zones those that its list can carry now.
@@ -174,7 +167,7 @@ func (db *DB) RequestAddress(ctx context.Context, act zonewire.Act, ticket int64
 		if err := sendLetter(ctx, q, act, letters, zonewire.LetterOldAddress, act.At, zonewire.AddressFor, &was, zonewire.List{}, s); err != nil {
 			return err
 		}
-		other, err := scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), a.Key))
+		other, err := personByKey(ctx, q, a.Key)
 		if err == nil && other.ID != s.ID {
 			return nil
 		}
@@ -190,15 +183,6 @@ func (db *DB) RequestAddress(ctx context.Context, act zonewire.Act, ticket int64
 		was.Wish.Twin = now.ID
 		return setWish(ctx, q, was.ID, was.Wish)
 	})
-}
-
-func setWish(ctx context.Context, q querier, ticket int64, w zonewire.Wish) error {
-	wish, err := json.Marshal(w)
-	if err != nil {
-		return fmt.Errorf("wish: %w", err)
-	}
-	_, err = q.exec(ctx, qTicketWish, ticket, string(wish))
-	return err
 }
 
 // ConfirmAddress agrees to a change of address for one of the two; done when the other has agreed too, and mail goes to
@@ -273,23 +257,19 @@ func (db *DB) PersonalData(ctx context.Context, ticket int64, now time.Time) (da
 	return data, readError("personal data", err)
 }
 
-var qEmailKey = sqlText(`SELECT email_key FROM subscriber WHERE id = ?1`)
+var qAddressKeys = sqlText(`SELECT email_key, address_hash FROM subscriber WHERE id = ?1`)
 
 // Erase forgets the person, as [DB.EraseSubscriber] does.
 func (db *DB) Erase(ctx context.Context, act zonewire.Act, ticket int64) error {
 	return db.asOwner(ctx, "erase subscriber", act, ticket, func(q querier, s zonewire.Subscriber) error {
-		var key string
-		if err := q.row(ctx, qEmailKey, []any{s.ID}, &key); err != nil {
-			return err
-		}
-		return erase(ctx, q, act, s, key)
+		return erase(ctx, q, act, s)
 	})
 }
 
 // leaveAddress frees a person of their address: nobody else may have the new one, what is open for the old one is
 // cancelled, and what was mailed to it gives no more power over the account.
 func leaveAddress(ctx context.Context, q querier, act zonewire.Act, person int64, to zonewire.Address) error {
-	if other, err := subscriberByKey(ctx, q, to.Key); err == nil && other.ID != person {
+	if other, err := personByKey(ctx, q, to.Key); err == nil && other.ID != person {
 		return fmt.Errorf("the new address: %w", zonewire.ErrExists)
 	} else if err != nil && !errors.Is(err, zonewire.ErrNotFound) {
 		return err
@@ -310,14 +290,14 @@ func (db *DB) EraseSubscriber(ctx context.Context, act zonewire.Act, key string)
 			return err
 		}
 		id = s.ID
-		return erase(ctx, q, act, s, key)
+		return erase(ctx, q, act, s)
 	})
 	return id, err
 }
 
-func erase(ctx context.Context, q querier, act zonewire.Act, s zonewire.Subscriber, key string) error {
-	var hash string
-	if err := q.row(ctx, qAddressHash, []any{s.ID}, &hash); err != nil {
+func erase(ctx context.Context, q querier, act zonewire.Act, s zonewire.Subscriber) error {
+	var key, hash string
+	if err := q.row(ctx, qAddressKeys, []any{s.ID}, &key, &hash); err != nil {
 		return err
 	}
 	if hash != "" {

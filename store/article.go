@@ -21,22 +21,22 @@ const articleColumns = `
 			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset,
 			COALESCE(a.source_id, 0), a.replaced, a.sketch, a.deadline_ms, a.deadline_day`
 
-// Whether an article's title or summary holds a word. LIKE takes a capital for its small letter by itself.
-const (
-	textHolds5  = `a.title LIKE CAST(?5 AS TEXT) ESCAPE '\' OR a.summary LIKE CAST(?5 AS TEXT) ESCAPE '\'`
-	textHolds11 = `a.title LIKE CAST(?11 AS TEXT) ESCAPE '\' OR a.summary LIKE CAST(?11 AS TEXT) ESCAPE '\'`
-	textHolds12 = `a.title LIKE CAST(?12 AS TEXT) ESCAPE '\' OR a.summary LIKE CAST(?12 AS TEXT) ESCAPE '\'`
-)
+// textHolds is whether an article's title or summary holds the word of a parameter, if it has one. LIKE takes a capital for
+// its small letter by itself.
+func textHolds(parameter string) string {
+	word := `CAST(` + parameter + ` AS TEXT)`
+	return `(` + word + ` = '' OR a.title LIKE ` + word + ` ESCAPE '\' OR a.summary LIKE ` + word + ` ESCAPE '\')`
+}
 
 // The filters that every article query shares; an empty value filters nothing. A parameter that meets no column is
 // cast, since not every engine guesses its type.
-const articleFilters = `
+var articleFilters = `
 			AND (CAST(?2 AS TEXT) = '' OR z.province = ?2)
 			AND (CAST(?3 AS TEXT) = '' OR z.city = ?3)
 			AND (CAST(?4 AS TEXT) = '' OR a.category = ?4)
-			AND (CAST(?5 AS TEXT) = '' OR ` + textHolds5 + `)
-			AND (CAST(?11 AS TEXT) = '' OR ` + textHolds11 + `)
-			AND (CAST(?12 AS TEXT) = '' OR ` + textHolds12 + `)
+			AND ` + textHolds(`?5`) + `
+			AND ` + textHolds(`?11`) + `
+			AND ` + textHolds(`?12`) + `
 			AND a.received_ms >= ?6
 			AND a.change < ?7
 			AND (CAST(?8 AS BIGINT) = 1 OR a.zone_id IS NOT NULL)

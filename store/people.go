@@ -104,7 +104,7 @@ func sendPreferences(ctx context.Context, q querier, act zonewire.Act, letters z
 // nobody else anything.
 func (db *DB) RequestPreferences(ctx context.Context, act zonewire.Act, a zonewire.Address, letters zonewire.Letters) error {
 	return db.write(ctx, "request preferences", func(q querier) error {
-		person, err := scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), a.Key))
+		person, err := personByKey(ctx, q, a.Key)
 		if errors.Is(err, zonewire.ErrNotFound) {
 			return nil
 		}

@@ -246,7 +246,7 @@ func chosenZones(ctx context.Context, q querier, list zonewire.List, slugs []str
 }
 
 func findOrAddPerson(ctx context.Context, q querier, act zonewire.Act, n zonewire.NewSubscription) (int64, error) {
-	s, err := scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), n.Address.Key))
+	s, err := personByKey(ctx, q, n.Address.Key)
 	if err == nil || !errors.Is(err, zonewire.ErrNotFound) {
 		return s.ID, err
 	}
@@ -259,8 +259,13 @@ func (db *DB) Subscriber(ctx context.Context, key string) (zonewire.Subscriber, 
 	return s, readError("subscriber", err)
 }
 
+// personByKey finds a person without their places.
+func personByKey(ctx context.Context, q querier, key string) (zonewire.Subscriber, error) {
+	return scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), key))
+}
+
 func subscriberByKey(ctx context.Context, q querier, key string) (zonewire.Subscriber, error) {
-	s, err := scanSubscriber(q.x.QueryRowContext(ctx, q.text(qSubscriberByKey), key))
+	s, err := personByKey(ctx, q, key)
 	if err != nil {
 		return s, err
 	}

@@ -117,13 +117,31 @@ func addTicket(ctx context.Context, q querier, act zonewire.Act, letter zonewire
 	if _, err := q.exec(ctx, qTicketsOld, toMs(act.At.Add(-ticketKept))); err != nil {
 		return err
 	}
-	wish, err := json.Marshal(t.Wish)
+	wish, err := wishText(t.Wish)
 	if err != nil {
-		return fmt.Errorf("wish: %w", err)
+		return err
 	}
 	t.Created = act.At
-	return q.row(ctx, qTicketInsert, []any{string(t.Purpose), string(letter), t.Subscriber, nullID(t.Subscription), string(wish),
+	return q.row(ctx, qTicketInsert, []any{string(t.Purpose), string(letter), t.Subscriber, nullID(t.Subscription), wish,
 		toMs(t.Created), toMs(due), toMs(t.Expires)}, &t.ID)
+}
+
+// setWish changes what a ticket will do.
+func setWish(ctx context.Context, q querier, ticket int64, w zonewire.Wish) error {
+	wish, err := wishText(w)
+	if err != nil {
+		return err
+	}
+	_, err = q.exec(ctx, qTicketWish, ticket, wish)
+	return err
+}
+
+func wishText(w zonewire.Wish) (string, error) {
+	text, err := json.Marshal(w)
+	if err != nil {
+		return "", fmt.Errorf("wish: %w", err)
+	}
+	return string(text), nil
 }
 
 // lastLetter is when the last letter of a purpose goes out, or went out, that the person has not answered, and how many

@@ -108,10 +108,13 @@ func helpers(locale string, phrases map[string]string) template.FuncMap {
 
 var weekdays = [...]string{"日", "一", "二", "三", "四", "五", "六"}
 
+// Weekday is the day of the week in Chinese, as it stands behind 星期 or 周.
+func Weekday(t time.Time) string { return weekdays[t.Weekday()] }
+
 // LongDate is the date as a newspaper prints it: 2026年11月24日 星期二, or Tuesday, 24 November 2026.
 func LongDate(locale string, t time.Time) string {
 	if locale == zonewire.LocaleZH {
-		return t.Format("2006年1月2日 星期") + weekdays[t.Weekday()]
+		return t.Format("2006年1月2日 星期") + Weekday(t)
 	}
 	return t.Format("Monday, 2 January 2006")
 }

@@ -30,7 +30,7 @@ func deadlineOf(locale string, a zonewire.Article, now time.Time) deadline {
 	}
 	switch clock := at.Format("15:04"); {
 	case locale == zonewire.LocaleZH:
-		d.Text = templates.Date(locale, at) + "（周" + string([]rune("日一二三四五六")[at.Weekday()]) + "）"
+		d.Text = templates.Date(locale, at) + "（周" + templates.Weekday(at) + "）"
 		if !a.DeadlineDay {
 			d.Text += clock
 		}

@@ -87,13 +87,14 @@ func (e *engine) keepWorkdays(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, l := range lists {
-		if _, changed, err := realign(l, now, e.planner.Calendar); err != nil || !changed {
-			if err != nil {
-				e.log.Error("working days", "err", err) // the scheduler says so again, and the other lists go on
-			}
+		_, changed, err := realign(l, now, e.planner.Calendar)
+		if err != nil {
+			e.log.Error("working days", "err", err) // the scheduler says so again, and the other lists go on
+		}
+		if !changed {
 			continue
 		}
-		_, err := e.db.EditList(ctx, zonewire.Act{At: now, By: "daemon"}, l.Slug, func(l *zonewire.List) error {
+		_, err = e.db.EditList(ctx, zonewire.Act{At: now, By: "daemon"}, l.Slug, func(l *zonewire.List) error {
 			next, _, err := realign(*l, now, e.planner.Calendar)
 			l.NextSlot = next
 			return err
