@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // subscriber is a reader with a callback, as a hub meets it.
@@ -159,11 +159,27 @@ func TestASubscriberOfTheHubIsTold(t *testing.T) {
 	s.run("article", "withdraw", "2", "--yes")
 	s.eventually("the withdrawal", func() bool { _, ok := reader.told("deleted-entry"); return ok })
 
+	// A delivery whose end is not recorded yet would count as a failure, and the next pause be twice as long.
+	deliveries := func(outcome string) (n int) {
+		body, _ := get(t, base+"/metrics")
+		for line := range strings.Lines(body) {
+			if count, ok := strings.CutPrefix(line, `zonewire_hub_deliveries_total{outcome="`+outcome+`"} `); ok {
+				n, _ = strconv.Atoi(strings.TrimSpace(count)) // what is none counts nothing, and the wait fails
+			}
+		}
+		return n
+	}
+	s.eventually("all that the reader has to be recorded", func() bool {
+		reader.mu.Lock()
+		has := len(reader.received)
+		reader.mu.Unlock()
+		return deliveries("delivered") >= has
+	})
 	kill()
 	news(3, "停机期间的新闻")
 	reader.set(func() { reader.broken = true })
 	stop := s.daemon(addr)
-	time.Sleep(time.Second)
+	s.eventually("a try that fails", func() bool { return deliveries("failed") > 0 })
 	reader.set(func() { reader.broken = false })
 	s.eventually("what came while the daemon was dead", func() bool { _, ok := reader.told("停机期间的新闻"); return ok })
 
