@@ -27,6 +27,9 @@ var (
 	ErrReadOnly = errors.New("read-only")
 	// ErrBusy means that another process held the database for longer than the busy timeout.
 	ErrBusy = errors.New("database busy")
+	// ErrUnavailable means that the database server cannot be reached, or takes no writes now. What was being written may
+	// have been done if its commit was under way.
+	ErrUnavailable = errors.New("database unavailable")
 )
 
 // WaitError is an [ErrBusy] that is over at a known moment.

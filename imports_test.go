@@ -10,7 +10,7 @@ import (
 )
 
 // rooms says which rooms of the module the shipped code of each room may import; "" is the root. Tests may open more
-// doors: an external test package may use a real store, and only tests use internal/smtptest.
+// doors: an external test package may use a real store, and only tests use internal/pgtest and internal/smtptest.
 var rooms = map[string][]string{
 	"":                  {},
 	"ingest":            {"", "internal/address"},
@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"internal/address":  {"", "internal/provider"},
 	"internal/provider": {""},
 	"internal/outbound": {},
+	"internal/pgtest":   {},
 	"internal/smtptest": {},
 	"cmd/zonewire": {
 		"", "ingest", "store", "feed", "websub", "digest", "outbox", "bounce", "web", "api", "poll", "templates", "internal/address", "internal/outbound", "internal/provider",
@@ -37,6 +38,7 @@ var rooms = map[string][]string{
 var owners = map[string]string{
 	"database/sql":                      "store", // the only SQL
 	"github.com/mattn/go-sqlite3":       "store",
+	"github.com/jackc/pgx":              "store",
 	"github.com/gorilla/feeds":          "feed",
 	"github.com/andybalholm/brotli":     "feed",
 	"github.com/klauspost/compress":     "feed",

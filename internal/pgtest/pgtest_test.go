@@ -1,0 +1,33 @@
+package pgtest_test
+
+import (
+	"os"
+	"syscall"
+	"testing"
+
+	"zonewire/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
+	a, b := pgtest.Database(t), pgtest.Database(t)
+	pgtest.Query(t, a, "CREATE TABLE t (n BIGINT)")
+	if got := pgtest.Query(t, b, "SELECT COUNT(*) FROM pg_tables WHERE tablename = 't'"); got != "0" {
+		t.Errorf("the other database has %s such tables", got)
+	}
+	if got := pgtest.Query(t, pgtest.Bouncer(t, a), "SELECT COUNT(*) FROM pg_tables WHERE tablename = 't'"); got != "1" {
+		t.Errorf("through PgBouncer there are %s such tables", got)
+	}
+}
+
+func TestAServerIsStoppedAndStartedAgain(t *testing.T) {
+	s := pgtest.Start(t)
+	dsn := s.Database(t)
+	pgtest.Query(t, dsn, "CREATE TABLE t (n BIGINT)")
+	s.Stop(t, syscall.SIGINT)
+	s.Again(t)
+	if got := pgtest.Query(t, dsn, "SELECT COUNT(*) FROM t"); got != "0" {
+		t.Errorf("after the restart: %s", got)
+	}
+}
