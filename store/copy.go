@@ -1,0 +1,474 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"zonewire"
+)
+
+// CopiedTable is a table that both sides hold alike.
+type CopiedTable struct {
+	Name string
+	Rows int64
+	Hash string // SHA-256 over every value in the order of the primary key, hexadecimal
+}
+
+// CopyStep is how far a copy is.
+type CopyStep struct {
+	What        string // "copying", then "comparing"
+	Done, Total int64  // rows
+}
+
+var (
+	// What changes with everything that a daemon or a command does.
+	qLastChange = sqlText(`
+		SELECT COALESCE((SELECT MAX(id) FROM audit), 0), (SELECT n FROM counter WHERE name = 'item'),
+			(SELECT n FROM counter WHERE name = 'zone')`)
+	qWorkersBeating = sqlText(`SELECT host, pid, pid_start, beat_ms FROM worker WHERE stopped_ms = 0 AND beat_ms > ?1`)
+)
+
+// copiedReason is why sending is paused in a copy.
+const copiedReason = "the database was copied here"
+
+// Copy copies everything to an empty database of either engine, and leaves sending paused there. One snapshot is read and one
+// transaction writes, so that whatever goes wrong leaves the target as it was; what was written is read back and compared
+// before it is kept. tell hears of progress and may be nil.
+//
+// It fails with [zonewire.ErrInvalid] while a daemon is at work on db, if db has changed meanwhile, if to holds anything, and
+// if it has another schema.
+func (db *DB) Copy(ctx context.Context, act zonewire.Act, to *DB, tell func(CopyStep)) ([]CopiedTable, error) {
+	if tell == nil {
+		tell = func(CopyStep) {}
+	}
+	if err := db.sameSchema(ctx, to); err != nil {
+		return nil, err
+	}
+	if err := db.stopped(ctx, act); err != nil {
+		return nil, err
+	}
+	snapshot, err := db.r.BeginTx(ctx, snapshotOptions)
+	if err != nil {
+		return nil, readError("copy", err)
+	}
+	defer func() { _ = snapshot.Rollback() }() // it has only read
+	tx, err := to.w.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, readError("copy", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit this does nothing
+	c := copier{from: querier{snapshot, db}, to: querier{tx, to}, tell: tell}
+	tables, err := c.run(ctx)
+	if err == nil {
+		err = pauseSending(ctx, c.to, act, copiedReason)
+	}
+	if err == nil {
+		err = db.unchanged(ctx, act, c.from)
+	}
+	if err == nil && !to.isSQLite() {
+		// Where statistics are stale PostgreSQL claims mail by the wrong index. SQLite has none and needs none: see
+		// TestHotQueriesUseTheirIndexes.
+		_, err = tx.ExecContext(ctx, "ANALYZE")
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return nil, readError("copy", err)
+	}
+	return tables, nil
+}
+
+// snapshotOptions make all reads of a transaction see one state. SQLite's do without being told.
+var snapshotOptions = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+
+func (db *DB) sameSchema(ctx context.Context, to *DB) error {
+	if db.isSQLite() && to.isSQLite() && db.path == to.path {
+		return zonewire.Invalidf("%s cannot be copied onto itself", db.path)
+	}
+	from, err := db.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	there, err := to.SchemaVersion(ctx)
+	if err == nil && from != there {
+		err = zonewire.Invalidf("the database has schema %d, the target %d: run zonewire db migrate on the older one", from, there)
+	}
+	return err
+}
+
+func (db *DB) isSQLite() bool { return db.dialect.name == "sqlite" }
+
+// stopped makes sure that no daemon and no drain is at work on the database: what it did after the snapshot would be missing
+// in the copy, and mailed again from there.
+func (db *DB) stopped(ctx context.Context, act zonewire.Act) error {
+	type worker struct {
+		pid, beat   int64
+		host, start string
+	}
+	all, err := collect(ctx, db.reader(), qWorkersBeating, []any{toMs(act.At.Add(-silentAfter))}, func(rows *sql.Rows) (worker, error) {
+		var w worker
+		err := rows.Scan(&w.host, &w.pid, &w.start, &w.beat)
+		return w, err
+	})
+	if err != nil {
+		return readError("workers", err)
+	}
+	for _, w := range all {
+		if w.host == thisHost() && processStart(int(w.pid)) != w.start {
+			continue // killed: it will not beat again
+		}
+		return zonewire.Invalidf("process %d sends mail from the database, and gave a sign of life at %s: stop it, then copy", w.pid, fromMs(w.beat).Format("15:04:05Z"))
+	}
+	return nil
+}
+
+// unchanged makes sure that nothing happened in the database since the snapshot was taken.
+func (db *DB) unchanged(ctx context.Context, act zonewire.Act, snapshot querier) error {
+	if err := db.stopped(ctx, act); err != nil {
+		return err
+	}
+	var then, now [3]int64
+	if err := snapshot.row(ctx, qLastChange, nil, &then[0], &then[1], &then[2]); err != nil {
+		return err
+	}
+	if err := db.reader().row(ctx, qLastChange, nil, &now[0], &now[1], &now[2]); err != nil {
+		return err
+	}
+	if then != now {
+		return zonewire.Invalidf("the database was changed while it was copied: copy again when nothing else works on it")
+	}
+	return nil
+}
+
+// copier moves rows from a snapshot into a transaction.
+type copier struct {
+	from, to querier
+	tell     func(CopyStep)
+	step     CopyStep
+}
+
+func (c *copier) run(ctx context.Context) ([]CopiedTable, error) {
+	for _, t := range schemaTables {
+		var n int64
+		if err := c.from.row(ctx, t.countText(), nil, &n); err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.name, err)
+		}
+		c.step.Total += n
+	}
+	if err := c.empty(ctx); err != nil {
+		return nil, err
+	}
+	c.step.What = "copying"
+	copied := make([]CopiedTable, len(schemaTables))
+	for i, t := range schemaTables {
+		var err error
+		if copied[i], err = c.table(ctx, t); err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.name, err)
+		}
+	}
+	c.step.What, c.step.Done = "comparing", 0
+	for i, t := range schemaTables {
+		there, err := c.readBack(ctx, t)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.name, err)
+		}
+		if there != copied[i] {
+			return nil, fmt.Errorf("table %s: wrote %d rows with hash %s, read back %d with %s: nothing was kept",
+				t.name, copied[i].Rows, copied[i].Hash, there.Rows, there.Hash)
+		}
+	}
+	return copied, c.identities(ctx)
+}
+
+func (c *copier) advance() {
+	c.step.Done++
+	if c.step.Done%1000 == 0 || c.step.Done == c.step.Total {
+		c.tell(c.step)
+	}
+}
+
+// empty makes sure that the target holds nothing. Counters and what was said of the installation when the target was made are
+// no content, and give way. They go first, since that keeps a second copy waiting until this one is done.
+func (c *copier) empty(ctx context.Context) error {
+	var holds []string
+	for _, t := range schemaTables {
+		if t.name == "counter" || t.name == "meta" {
+			if _, err := c.to.exec(ctx, t.deleteText()); err != nil {
+				return fmt.Errorf("table %s: %w", t.name, err)
+			}
+			continue
+		}
+		var n int64
+		if err := c.to.row(ctx, t.countText(), nil, &n); err != nil {
+			return fmt.Errorf("table %s: %w", t.name, err)
+		}
+		if n > 0 {
+			holds = append(holds, fmt.Sprintf("%d of %s", n, t.name))
+		}
+	}
+	if len(holds) > 0 {
+		return zonewire.Invalidf("the target holds rows already (%s): name an empty database", strings.Join(holds, ", "))
+	}
+	return nil
+}
+
+// table copies one table.
+func (c *copier) table(ctx context.Context, t schemaTable) (CopiedTable, error) {
+	columns, err := t.columns(ctx, c.from)
+	if err != nil {
+		return CopiedTable{}, err
+	}
+	there, err := t.columns(ctx, c.to)
+	if err != nil {
+		return CopiedTable{}, err
+	}
+	if !slices.Equal(columns, there) {
+		return CopiedTable{}, zonewire.Invalidf("its columns are %s here and %s in the target", strings.Join(columns, ", "), strings.Join(there, ", "))
+	}
+	w := newTableWriter(c.to, t, columns)
+	h := newTableHash(columns)
+	err = eachRow(ctx, c.from, t.selectText(columns), func(row []any) error {
+		if err := h.add(row); err != nil {
+			return err
+		}
+		c.advance()
+		return w.add(ctx, row)
+	})
+	if err == nil {
+		err = w.close(ctx)
+	}
+	return h.sum(t), err
+}
+
+func (c *copier) readBack(ctx context.Context, t schemaTable) (CopiedTable, error) {
+	columns, err := t.columns(ctx, c.to)
+	if err != nil {
+		return CopiedTable{}, err
+	}
+	h := newTableHash(columns)
+	err = eachRow(ctx, c.to, t.selectText(columns), func(row []any) error {
+		c.advance()
+		return h.add(row)
+	})
+	return h.sum(t), err
+}
+
+// identities makes the next row of each table get a number of its own: PostgreSQL counts in a sequence that rows with a given
+// number do not move. SQLite takes the highest.
+func (c *copier) identities(ctx context.Context) error {
+	if c.to.db.isSQLite() {
+		return nil
+	}
+	for _, t := range schemaTables {
+		if !t.identity() {
+			continue
+		}
+		text := fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('%s', 'id'), MAX(id)) FROM %s HAVING MAX(id) IS NOT NULL`, t.name, quoted(t.name))
+		if _, err := c.to.x.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("numbers of %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// eachRow reads one row after the other; fn must not keep the slice.
+func eachRow(ctx context.Context, q querier, text query, fn func(row []any) error) error {
+	rows, err := q.x.QueryContext(ctx, q.text(text))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	row, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := fn(row); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// tableHash hashes rows so that no two tables of different content look alike: each value begins with its kind, and text
+// and bytes with their length.
+type tableHash struct {
+	h    hash.Hash
+	row  []byte
+	rows int64
+}
+
+func newTableHash(columns []string) *tableHash {
+	t := &tableHash{h: sha256.New()}
+	for _, name := range columns {
+		t.row = appendText(t.row, 'c', name)
+	}
+	t.h.Write(t.row)
+	return t
+}
+
+func appendText(b []byte, kind byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint64(append(b, kind), uint64(len(s))), s...)
+}
+
+func (t *tableHash) add(row []any) error {
+	t.row = t.row[:0]
+	for _, v := range row {
+		switch v := v.(type) {
+		case nil:
+			t.row = append(t.row, 'n')
+		case int64:
+			t.row = binary.BigEndian.AppendUint64(append(t.row, 'i'), uint64(v))
+		case string:
+			t.row = appendText(t.row, 't', v)
+		case []byte:
+			t.row = append(binary.BigEndian.AppendUint64(append(t.row, 'b'), uint64(len(v))), v...)
+		default:
+			return fmt.Errorf("a value of type %T, which no column has", v)
+		}
+	}
+	t.h.Write(t.row)
+	t.rows++
+	return nil
+}
+
+func (t *tableHash) sum(of schemaTable) CopiedTable {
+	return CopiedTable{Name: of.name, Rows: t.rows, Hash: hex.EncodeToString(t.h.Sum(nil))}
+}
+
+// A statement inserts so many rows, or so many bytes: more is no faster, and each text is parsed and kept by the engine.
+const (
+	insertRows  = 512
+	insertBytes = 4 << 20
+)
+
+// maxParameters is how many a statement may have: SQLITE_MAX_VARIABLE_NUMBER, and the 16 bits of PostgreSQL's Bind.
+func (db *DB) maxParameters() int {
+	if db.isSQLite() {
+		return 32_766
+	}
+	return 65_535
+}
+
+// tableWriter inserts rows in sets. The numbers of rows in a statement are powers of two, so that a table has few texts.
+type tableWriter struct {
+	q       querier
+	table   schemaTable
+	columns []string
+	most    int
+	texts   map[int]string
+	args    []any
+	bytes   int
+
+	id      int   // where the row's own number is
+	selfs   []int // where it refers to its own table
+	forward []forward
+}
+
+// forward is a reference to a row of the same table that comes later. Engines check references when a statement ends, so it
+// is set when all rows are there.
+type forward struct {
+	column string
+	id, to int64
+}
+
+func newTableWriter(q querier, t schemaTable, columns []string) *tableWriter {
+	w := &tableWriter{q: q, table: t, columns: columns, most: insertRows, texts: map[int]string{}, id: slices.Index(columns, "id")}
+	for w.most*len(columns) > q.db.maxParameters() {
+		w.most /= 2
+	}
+	for _, r := range references {
+		if r.table == t.name && r.to == t.name {
+			w.selfs = append(w.selfs, slices.Index(columns, r.column))
+		}
+	}
+	return w
+}
+
+func (w *tableWriter) add(ctx context.Context, row []any) error {
+	from := len(w.args)
+	w.args = append(w.args, row...)
+	row = w.args[from:]
+	for i, v := range row {
+		switch v := v.(type) {
+		case string:
+			w.bytes += len(v)
+			if !w.q.db.isSQLite() && (strings.ContainsRune(v, 0) || !utf8.ValidString(v)) {
+				return zonewire.Invalidf("the row %s has in %s what PostgreSQL cannot store as text (a NUL, or what is no UTF-8)", w.name(row), w.columns[i])
+			}
+		case []byte:
+			w.bytes += len(v)
+		}
+	}
+	for _, i := range w.selfs {
+		id, _ := row[w.id].(int64)
+		if to, ok := row[i].(int64); ok && to > id {
+			w.forward = append(w.forward, forward{w.columns[i], id, to})
+			row[i] = nil
+		}
+	}
+	if len(w.args) < w.most*len(w.columns) && w.bytes < insertBytes {
+		return nil
+	}
+	return w.flush(ctx)
+}
+
+// name tells a row by its key.
+func (w *tableWriter) name(row []any) string {
+	var values []string
+	for key := range strings.SplitSeq(w.table.key, ", ") {
+		values = append(values, fmt.Sprint(row[slices.Index(w.columns, key)]))
+	}
+	return strings.Join(values, ", ")
+}
+
+func (w *tableWriter) flush(ctx context.Context) error {
+	for n, args := w.most, w.args; len(args) > 0; {
+		if len(args) < n*len(w.columns) {
+			n /= 2
+			continue
+		}
+		text, ok := w.texts[n]
+		if !ok {
+			text = w.q.text(w.table.insertText(w.columns, n))
+			w.texts[n] = text
+		}
+		if _, err := w.q.x.ExecContext(ctx, text, args[:n*len(w.columns)]...); err != nil {
+			return err
+		}
+		args = args[n*len(w.columns):]
+	}
+	clear(w.args)
+	w.args, w.bytes = w.args[:0], 0
+	return nil
+}
+
+// close writes what is left, and the references that had to wait.
+func (w *tableWriter) close(ctx context.Context) error {
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	for _, f := range w.forward {
+		text := query("UPDATE " + quoted(w.table.name) + " SET " + quoted(f.column) + " = ?2 WHERE id = ?1")
+		if _, err := w.q.exec(ctx, text, f.id, f.to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
