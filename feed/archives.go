@@ -150,7 +150,7 @@ func (s *Server) renderArchive(ctx context.Context, doc Document, heads []zonewi
 func (s *Server) single(ctx context.Context, done made, place int, contentType []string, self string, now time.Time) (*served, error) {
 	v := done.versions[0]
 	x := &served{state: done.state, failed: done.failed}
-	if s.recording.is(ctx, s.log, done.failed); done.failed != nil {
+	if s.recording.Is(done.failed); done.failed != nil {
 		x.until = now.Add(recordAgain)
 	}
 	snap, err := newSnapshot(&s.coder, v.meta.Hash, v.doc.body, v.meta.Body, contentType)

@@ -219,7 +219,7 @@ func (s *Server) tryCurrent(ctx context.Context, zone int64, old *served, hold b
 	}
 	next = &served{state: done.state, zone: in.zone, context: in.context, ours: done.ours, failed: done.failed, until: in.until}
 	copy(next.versions[:], done.versions)
-	if s.recording.is(ctx, s.log, done.failed); done.failed != nil {
+	if s.recording.Is(done.failed); done.failed != nil {
 		next.until = now.Add(recordAgain)
 	}
 	return next, done.fresh, nil

@@ -133,25 +133,27 @@ func (s *Server) find(ctx context.Context, t target, query string, h http.Header
 		}
 	}
 	place, _ := t.format.place()
-	if rest := s.rest(ctx, zone, h); rest != nil && s.says(rest, zone) && rest.unchanged(place, h) {
-		return rest, zone, nil
+	rest, err := s.rest(ctx, zone, h)
+	if err != nil || rest != nil && s.says(rest, zone) && rest.unchanged(place, h) {
+		return rest, zone, err
 	}
 	x, err = s.feed(ctx, zone, place)
 	return x, zone, err
 }
 
-// rest gives the validators of a feed that is not in memory, for a request that may need no more; nil if there are none.
-func (s *Server) rest(ctx context.Context, zone int64, h http.Header) *served {
+// rest gives the validators of a feed that is not in memory, for a request that may need no more; nil if there are none. It
+// fails when the store does: who then asked for all of the feed would wait in vain once more.
+func (s *Server) rest(ctx context.Context, zone int64, h http.Header) (*served, error) {
 	k := key{zone: zone}
 	c := s.cellOf(k)
 	if c != nil && c.set.Load() != nil || zone == 0 || h["If-None-Match"] == nil && h["If-Modified-Since"] == nil {
-		return c.remnant()
+		return c.remnant(), nil
 	}
 	x, err := s.load(ctx, k, (*served).any, func(ctx context.Context, _ *served) (*served, error) { return s.recall(ctx, zone) })
-	if err != nil || !x.slim {
-		return nil // whoever loads all of it says what is wrong, if anything
+	if errors.Is(err, errNoneStored) || definite(err) || err == nil && !x.slim {
+		return nil, nil // whoever loads all of it says what is wrong, if anything
 	}
-	return x
+	return x, err
 }
 
 // any is ready whatever it holds.
@@ -262,7 +264,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, t target, err er
 		return answer(w, r, http.StatusNotFound, "There is no such feed.")
 	}
 	// Never an empty feed: readers would take every article for deleted.
-	if !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, context.Canceled) && s.seldom.Fails(r.URL.Path, err, time.Now()) {
 		s.log.ErrorContext(r.Context(), "feed cannot be loaded", "path", r.URL.Path, "error", err)
 	}
 	h.Set("Cache-Control", "no-store")

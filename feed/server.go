@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // News gives what feeds are made of.
@@ -96,8 +97,10 @@ type Server struct {
 	searches  chan struct{} // a token for each view that is
 	coder     coder
 	stats     counters
-	recording trouble // with writing versions down
-	reading   trouble // with reading what is served from memory meanwhile
+	recording *trouble.Trouble // with writing versions down
+	reading   *trouble.Trouble // with reading what is served from memory meanwhile
+	following *trouble.Trouble // with seeing what has changed
+	seldom    trouble.Seldom   // for feeds that cannot be loaded
 }
 
 // NewServer gives a server that has loaded nothing yet.
@@ -115,23 +118,9 @@ func NewServer(src Source, site Site, o Options) *Server {
 		src: src, site: site.withDefaults(), log: o.Log, hubs: o.Hubs, changed: o.Changed,
 		zonesLock: newLock(), all: newCell(), cache: newCache(o.CacheBytes),
 		fills: make(chan struct{}, max(runtime.GOMAXPROCS(0), 2)), searches: make(chan struct{}, maxSearches),
-		recording: trouble{text: "feed versions cannot be recorded", over: "feed versions are recorded again"},
-		reading:   trouble{text: "views and archives cannot be read, and stay as they are", over: "views and archives are read again"},
-	}
-}
-
-// trouble is a failure that lasts: its beginning and its end are logged, not every time that it shows.
-type trouble struct {
-	text, over string
-	on         atomic.Bool
-}
-
-func (t *trouble) is(ctx context.Context, log *slog.Logger, err error) {
-	switch was := t.on.Swap(err != nil); {
-	case err != nil && !was:
-		log.ErrorContext(ctx, t.text, "error", err)
-	case err == nil && was:
-		log.InfoContext(ctx, t.over)
+		recording: trouble.New(o.Log, "feed versions cannot be recorded", "feed versions are recorded again"),
+		reading:   trouble.New(o.Log, "feeds, views and archives cannot be read, and stay as they are", "feeds, views and archives are read again"),
+		following: trouble.New(o.Log, "feeds cannot follow the store, and stay as they are", "feeds follow the store again"),
 	}
 }
 
@@ -201,7 +190,7 @@ func (s *Server) load(ctx context.Context, k key, is ready, fill filler) (*serve
 	c.stale.Store(false)
 	next, err := fill(ctx, old)
 	if err == nil {
-		s.reading.is(ctx, s.log, nil)
+		s.reading.Is(nil)
 		c.set.Store(next)
 		s.cache.weigh(k, c)
 		return next, nil
@@ -209,7 +198,7 @@ func (s *Server) load(ctx context.Context, k key, is ready, fill filler) (*serve
 	if old != nil && !definite(err) {
 		c.stale.Store(true)
 		if !errors.Is(err, context.Canceled) {
-			s.reading.is(ctx, s.log, err)
+			s.reading.Is(err)
 		}
 		return old, nil
 	}

@@ -266,13 +266,20 @@ func TestRunSurvivesADatabaseThatIsDown(t *testing.T) {
 		before := request(s, "GET", allAtom).Header
 		src.alter(func() { src.down = errDown })
 		src.file(zonewire.Article{ID: 2000, ZoneID: 7, Title: "故障期间的新闻"}, time.Now())
+		asked := src.queries
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if r := request(s, "GET", allAtom); r.StatusCode != 200 || r.Header.Get("ETag") != before.Get("ETag") {
 			t.Errorf("while it is down: got %d %s", r.StatusCode, r.Header.Get("ETag"))
 		}
+		if r := request(s, "GET", allAtom, "If-None-Match", before.Get("ETag")); r.StatusCode != 304 {
+			t.Errorf("while it is down, a reader that has the feed: got %d", r.StatusCode)
+		}
+		if n := src.queries - asked; n > 20 {
+			t.Errorf("a database that was down for a minute was asked %d times", n)
+		}
 		src.alter(func() { src.down = nil })
-		time.Sleep(time.Second)
+		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if !strings.Contains(string(body(t, request(s, "GET", allAtom))), "故障期间的新闻") {
 			t.Error("after it came back the news is missing")

@@ -19,8 +19,10 @@ const (
 	// pollEvery is how often Run asks whether anything changed. The polls lie on the wall clock's quarters of a second, so
 	// that a version that waits for the next second waits no longer.
 	pollEvery = 250 * time.Millisecond
+	// pollSeldom is how far apart the polls of a database come that fails again and again.
+	pollSeldom = 4 * time.Second
 	// pollTimeout bounds one look, for a database that hangs.
-	pollTimeout = 30 * time.Second
+	pollTimeout = 10 * time.Second
 	// turn is how long one round of renderings begins new ones. Then it is time to look what else has changed.
 	turn = 500 * time.Millisecond
 	// headStart puts feeds that somebody is told of before others that have waited as long.
@@ -33,20 +35,15 @@ const (
 // those that somebody is told of. While the store cannot be read, the feeds stay as they are.
 func (s *Server) Run(ctx context.Context) error {
 	w := watch{server: s, pending: map[int64]time.Time{}, until: map[int64]time.Time{}, failing: map[int64]error{}}
-	failing := false
 	for {
 		err := w.poll(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case err != nil && !failing:
-			s.log.ErrorContext(ctx, "feeds cannot follow the store, and stay as they are", "error", err)
-		case err == nil && failing:
-			s.log.InfoContext(ctx, "feeds follow the store again")
 		}
-		failing = err != nil
+		s.following.Is(err)
+		every := min(pollEvery<<min(w.blind, 10), pollSeldom)
 		now := time.Now()
-		timer := time.NewTimer(now.Truncate(pollEvery).Add(pollEvery).Sub(now))
+		timer := time.NewTimer(now.Truncate(every).Add(every).Sub(now))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -60,6 +57,7 @@ func (s *Server) Run(ctx context.Context) error {
 type watch struct {
 	server  *Server
 	started bool
+	blind   int   // looks that have failed in a row
 	seen    int64 // of the counter of articles
 	table   *zoneTable
 	pending map[int64]time.Time // feeds that may have changed, and since when; 0 is the one over all zones
@@ -73,8 +71,10 @@ func (w *watch) poll(ctx context.Context) error {
 	defer cancel()
 	now := time.Now()
 	if err := w.look(ctx, now); err != nil {
+		w.blind++
 		return err
 	}
+	w.blind = 0
 	w.expire(now)
 	if len(w.pending) == 0 {
 		return nil

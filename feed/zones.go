@@ -114,6 +114,8 @@ func (s *Server) zoneOf(ctx context.Context, slug string) (int64, error) {
 	if zonewire.ValidSlug("zone", slug) != nil {
 		return 0, zonewire.ErrNotFound
 	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
 	if t == nil {
 		var err error
 		if t, err = s.loadZones(ctx, nil); err != nil {
