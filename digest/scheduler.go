@@ -8,6 +8,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // Store is what the scheduler asks of the database.
@@ -31,16 +32,14 @@ type Scheduler struct {
 }
 
 // Run beats until ctx ends, then waits for a running beat and gives nil. A beat that fails or panics is logged, and the
-// next one tries again.
+// next one tries again: a list that cannot be planned fails at every beat.
 func (s *Scheduler) Run(ctx context.Context) error {
-	var said complaint
+	planning := trouble.New(s.Log, "digest not planned", "digests are planned again")
 	log := cronLog{s.Log}
 	// Skip stands outside Recover: the other way round, a panic would keep the turn for ever.
 	beat := cron.NewChain(cron.SkipIfStillRunning(log), cron.Recover(log)).Then(cron.FuncJob(func() {
-		now := time.Now()
-		_, err := s.Beat(ctx, now)
-		if ctx.Err() == nil && said.news(err, now) {
-			s.Log.Error("digest not planned", "err", err)
+		if _, err := s.Beat(ctx, time.Now()); ctx.Err() == nil {
+			planning.Is(err)
 		}
 	}))
 	c := cron.New(cron.WithLogger(log))
@@ -72,25 +71,6 @@ func (s *Scheduler) report(d zonewire.Digest) {
 	if s.Planned != nil {
 		s.Planned()
 	}
-}
-
-// complaint remembers what was last complained about. A list that cannot be planned fails at every beat: the log hears
-// of it at once, and again every ten minutes while it lasts.
-type complaint struct {
-	text string
-	at   time.Time
-}
-
-func (c *complaint) news(err error, now time.Time) bool {
-	if err == nil {
-		*c = complaint{}
-		return false
-	}
-	if err.Error() == c.text && now.Sub(c.at) < 10*time.Minute {
-		return false
-	}
-	*c = complaint{err.Error(), now}
-	return true
 }
 
 // cronLog passes on what cron logs: its errors, which are recovered panics, and not its narration of every beat.

@@ -131,17 +131,17 @@ func TestSchedulerComplainsOnceInTenMinutes(t *testing.T) {
 		m.before = func(call int) error {
 			switch {
 			case call <= 300:
-				return errors.New("database is away")
+				return fmt.Errorf("port %d: %w", call, zonewire.ErrUnavailable) // its words differ
 			case call <= 301:
 				return nil
 			case call <= 302:
-				return errors.New("database is away")
+				return zonewire.ErrUnavailable
 			}
 			return fmt.Errorf("list morning: %w", zonewire.ErrInvalid)
 		}
 		log := runFor(t, &digest.Scheduler{Store: m}, 16*time.Minute+time.Second/2)
 		// Away at once; away anew after it was back; the broken list at once, and again ten minutes later.
-		if away, broken := strings.Count(log, "database is away"), strings.Count(log, "list morning: invalid"); away != 2 || broken != 2 {
+		if away, broken := strings.Count(log, "database unavailable"), strings.Count(log, "list morning: invalid"); away != 2 || broken != 2 {
 			t.Errorf("%d and %d complaints, want 2 and 2:\n%s", away, broken, log)
 		}
 		if m.calls != 960 {

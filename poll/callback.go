@@ -148,8 +148,11 @@ func (p *Poller) pushed(s zonewire.Source, body []byte, charset string, now time
 
 // broken answers for a failure of ours: the hub tries again.
 func (p *Poller) broken(w http.ResponseWriter, what string, err error) {
-	p.log.Error(what, "err", err)
-	http.Error(w, "this failed here; try again later", http.StatusInternalServerError)
+	if p.seldom.Fails(what, err, time.Now()) {
+		p.log.Error(what, "err", err)
+	}
+	w.Header().Set("Retry-After", "60")
+	http.Error(w, "this failed here; try again later", http.StatusServiceUnavailable)
 }
 
 // signed reports whether a signature, such as "sha256=…", is the HMAC of a body. sha1 is still what some hubs sign with, and

@@ -31,6 +31,7 @@ import (
 
 	"zonewire"
 	"zonewire/ingest"
+	"zonewire/internal/trouble"
 )
 
 // Store keeps the sources and their timers. *store.DB is one.
@@ -86,6 +87,7 @@ type Poller struct {
 	log     *slog.Logger
 	readers readers
 	idle    time.Duration // between two looks while nothing is due
+	seldom  trouble.Seldom
 }
 
 // readers read what came.
@@ -139,7 +141,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		under.Go(func() { p.renew(ctx) })
 	}
 	slots := make(chan struct{}, p.options.Workers)
-	failing := false
+	claiming := trouble.New(p.log, "sources cannot be claimed, and wait", "sources are claimed again")
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -155,16 +157,14 @@ func (p *Poller) Run(ctx context.Context) error {
 		} else {
 			<-slots
 		}
-		idle := errors.Is(err, zonewire.ErrNotFound)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case err != nil && !idle && !failing:
-			p.log.Error("sources cannot be claimed, and wait", "err", err)
-		case (err == nil || idle) && failing:
-			p.log.Info("sources are claimed again")
 		}
-		failing = err != nil && !idle
+		if errors.Is(err, zonewire.ErrNotFound) {
+			claiming.Is(nil)
+		} else {
+			claiming.Is(err)
+		}
 		wait := claimEvery
 		if err != nil {
 			wait = p.idle

@@ -12,6 +12,7 @@ import (
 	"zonewire"
 	"zonewire/ingest"
 	"zonewire/internal/outbound"
+	"zonewire/internal/trouble"
 )
 
 // Subscriptions keeps how sources stand with their hubs.
@@ -96,13 +97,11 @@ func denied(s zonewire.Subscribed, reason string, now time.Time) zonewire.Subscr
 
 // renew asks hubs until ctx ends, one at a time.
 func (p *Poller) renew(ctx context.Context) {
-	failing := false
+	asking := trouble.New(p.log, "hubs cannot be asked, and wait", "hubs are asked again")
 	for sleep(ctx, renewEvery) == nil {
-		err := p.subscribeDue(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
-			p.log.Error("hubs cannot be asked, and wait", "err", err)
+		if err := p.subscribeDue(ctx); ctx.Err() == nil {
+			asking.Is(err)
 		}
-		failing = err != nil
 	}
 }
 

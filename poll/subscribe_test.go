@@ -330,8 +330,8 @@ func TestAPushThatCannotBeTaken(t *testing.T) {
 			t.Errorf("note of the push without a feed: %q", note)
 		}
 		m.refuse = func(zonewire.Poll) error { return zonewire.ErrBusy }
-		if code := push(s.address(), feedDoc(9, 1, "")); code != http.StatusInternalServerError {
-			t.Errorf("while the database is away: %d, want 500, so that the hub tries again", code)
+		if code := push(s.address(), feedDoc(9, 1, "")); code != http.StatusServiceUnavailable {
+			t.Errorf("while the database is away: %d, want 503, so that the hub tries again", code)
 		}
 		m.refuse = nil
 		m.change(s.id, func(s *zonewire.Source) { s.State = zonewire.SourcePaused })

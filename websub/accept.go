@@ -147,7 +147,7 @@ func (h *Hub) subscribed(ctx context.Context, a ask) (bool, error) {
 func (h *Hub) refuse(w http.ResponseWriter, err error) {
 	var no *refusal
 	if !errors.As(err, &no) {
-		if h.seldom.say("request", h.now()) {
+		if h.seldom.Fails("hub request not stored", err, h.now()) {
 			h.log.Error("hub request not stored", "err", err)
 		}
 		no = &refusal{status: http.StatusServiceUnavailable, wait: soon, text: "this failed here; try again later"}

@@ -156,7 +156,7 @@ func (h *Hub) putOff(ctx context.Context, s zonewire.HubSubscription, reason str
 		pause = 0
 	} else {
 		h.count.failed.Add(1)
-		if s.Attempts == 0 && h.seldom.say("host "+s.Host, h.now()) {
+		if s.Attempts == 0 && h.seldom.Say("host "+s.Host, h.now()) {
 			h.log.Warn("subscriber does not take what is new, and is told later", "feed", s.Feed, "host", s.Host, "reason", reason)
 		}
 	}

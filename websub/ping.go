@@ -73,7 +73,7 @@ func (h *Hub) putOffPing(ctx context.Context, p zonewire.HubPing, hopeless bool,
 		h.noted(p, h.store.RetryHubPing(ctx, p, now.Add(pauseAfter(p.Attempts, rand.Float64()))))
 		return
 	}
-	if host := hubHost(p.Hub); h.seldom.say("hub "+host, now) {
+	if host := hubHost(p.Hub); h.seldom.Say("hub "+host, now) {
 		h.log.Error("hub given up: it was not told that feeds have changed", "hub", host, "reason", reason)
 	}
 	h.noted(p, h.store.DropHubPing(ctx, p))
@@ -81,7 +81,7 @@ func (h *Hub) putOffPing(ctx context.Context, p zonewire.HubPing, hopeless bool,
 
 // noted logs that what became of a ping is not recorded.
 func (h *Hub) noted(p zonewire.HubPing, err error) {
-	if err != nil && h.seldom.say("ping", h.now()) {
+	if err != nil && h.seldom.Fails("what a hub was told is not recorded", err, h.now()) {
 		h.log.Error("what a hub was told is not recorded", "hub", hubHost(p.Hub), "err", err)
 	}
 }

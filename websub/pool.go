@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"zonewire/internal/trouble"
 )
 
 const (
@@ -49,7 +51,7 @@ func tasksOf[T any](claimed []T, until time.Time, of func(T) task) []task {
 
 // pool does tasks: it claims what is due, and hands it to a bounded number of workers, fairly by host.
 type pool struct {
-	failing string // what to log while nothing can be claimed
+	claims  *trouble.Trouble
 	workers int
 	claim   func(ctx context.Context, now, until time.Time, limit int) ([]task, error)
 	log     *slog.Logger
@@ -58,8 +60,8 @@ type pool struct {
 	held    atomic.Int64 // tasks at hand that no worker has
 }
 
-func newPool(failing string, workers int, claim func(context.Context, time.Time, time.Time, int) ([]task, error), log *slog.Logger, now func() time.Time) *pool {
-	return &pool{failing: failing, workers: workers, claim: claim, log: log, now: now, wake: make(chan struct{}, 1)}
+func newPool(claims *trouble.Trouble, workers int, claim func(context.Context, time.Time, time.Time, int) ([]task, error), log *slog.Logger, now func() time.Time) *pool {
+	return &pool{claims: claims, workers: workers, claim: claim, log: log, now: now, wake: make(chan struct{}, 1)}
 }
 
 // look makes the pool look for what is due. It does not block.
@@ -84,14 +86,14 @@ func (p *pool) run(ctx context.Context) {
 	ready := make(chan struct{})
 	close(ready)
 	q := newQueue()
-	look, failing := true, false
+	look := true
 	for ctx.Err() == nil {
 		if look {
 			full, err := p.fill(ctx, q)
-			if err != nil && !failing && ctx.Err() == nil {
-				p.log.Error(p.failing, "err", err)
+			if ctx.Err() == nil {
+				p.claims.Is(err)
 			}
-			look, failing = full && err == nil, err != nil
+			look = full && err == nil
 		}
 		for q.active < p.workers {
 			t, ok := q.next(p.now())

@@ -9,12 +9,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"zonewire/internal/trouble"
 )
 
 func TestAPoolHoldsNoMoreThanItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		claimed, released := 0, 0
-		p := newPool("", 3, func(_ context.Context, _, until time.Time, limit int) ([]task, error) {
+		p := newPool(trouble.New(slog.New(slog.DiscardHandler), "", ""), 3, func(_ context.Context, _, until time.Time, limit int) ([]task, error) {
 			tasks := make([]task, limit)
 			for i := range tasks {
 				claimed++
@@ -48,15 +50,18 @@ func TestAPoolThatCannotClaimSaysSoOnceAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		tries := 0
-		p := newPool("nothing can be done", 3, func(context.Context, time.Time, time.Time, int) ([]task, error) {
-			tries++
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		p := newPool(trouble.New(logger, "nothing can be done", "it is done again"), 3, func(context.Context, time.Time, time.Time, int) ([]task, error) {
+			if tries++; tries > 10 {
+				return nil, nil
+			}
 			return nil, errors.New("disk full")
-		}, slog.New(slog.NewTextHandler(&log, nil)), time.Now)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		}, logger, time.Now)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
 		p.run(ctx)
-		if n := strings.Count(log.String(), "nothing can be done"); n != 1 || tries < 9 || tries > 11 {
-			t.Errorf("said %d times in %d tries, want once in 10", n, tries)
+		if begun, over := strings.Count(log.String(), "nothing can be done"), strings.Count(log.String(), "it is done again"); begun != 1 || over != 1 || tries < 14 || tries > 16 {
+			t.Errorf("said %d times in %d tries and that it is over %d times, want once each in 15", begun, tries, over)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 const (
@@ -19,18 +20,16 @@ const (
 func (h *Hub) tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	failing := false
+	tidying := trouble.New(h.log, "ended subscriptions stay", "ended subscriptions go again")
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		err := h.tidyUp(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			h.log.Error("ended subscriptions stay", "err", err)
+		if err := h.tidyUp(ctx); ctx.Err() == nil {
+			tidying.Is(err)
 		}
-		failing = err != nil
 	}
 }
 

@@ -38,6 +38,7 @@ import (
 
 	"zonewire"
 	"zonewire/internal/outbound"
+	"zonewire/internal/trouble"
 )
 
 // Store keeps subscriptions and what is to be sent.
@@ -81,7 +82,7 @@ type Hub struct {
 	guarded  *http.Client // for callbacks
 	trusted  *http.Client // for hubs that the operator has named
 	count    counters
-	seldom   seldom
+	seldom   trouble.Seldom
 
 	verifying, delivering, pinging *pool
 }
@@ -101,9 +102,9 @@ func New(st Store, feeds Feeds, o Options) *Hub {
 		guarded:  client(outbound.Options{AllowPrivate: o.AllowPrivate, AllowedBy: "websub.allow_private", Resolver: o.Resolver}),
 		trusted:  client(outbound.Options{AllowPrivate: true, Resolver: o.Resolver}),
 	}
-	h.verifying = newPool("subscribers cannot be verified, and wait", 8, h.claimRequests, o.Log, o.Now)
-	h.delivering = newPool("subscribers cannot be told, and wait", 32, h.claimDeliveries, o.Log, o.Now)
-	h.pinging = newPool("hubs cannot be told, and wait", 4, h.claimPings, o.Log, o.Now)
+	h.verifying = newPool(trouble.New(o.Log, "subscribers cannot be verified, and wait", "subscribers are verified again"), 8, h.claimRequests, o.Log, o.Now)
+	h.delivering = newPool(trouble.New(o.Log, "subscribers cannot be told, and wait", "subscribers are told again"), 32, h.claimDeliveries, o.Log, o.Now)
+	h.pinging = newPool(trouble.New(o.Log, "hubs cannot be told, and wait", "hubs are told again"), 4, h.claimPings, o.Log, o.Now)
 	return h
 }
 
@@ -194,7 +195,7 @@ func (h *Hub) Stats() Stats {
 
 // broken logs a failure of ours at what is to be done for a feed. Its claim runs out, and it comes again.
 func (h *Hub) broken(what, feed string, err error) {
-	if h.seldom.say(what, h.now()) {
+	if h.seldom.Fails(what, err, h.now()) {
 		h.log.Error(what, "feed", feed, "err", err)
 	}
 }

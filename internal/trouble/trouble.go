@@ -22,6 +22,7 @@ type Trouble struct {
 	mu      sync.Mutex
 	on      bool
 	waiting int // calls between Wait and Done
+	away    bool // it was the database
 	said    time.Time
 }
 
@@ -30,7 +31,8 @@ func New(log *slog.Logger, begins, over string) *Trouble {
 	return &Trouble{log: log, begins: begins, over: over}
 }
 
-// Is takes in how a try ended. The beginning is logged as an error, the end as information.
+// Is takes in how a try ended. The beginning is logged as an error, the end as information. A database that is away and what
+// fails otherwise are two troubles: the one may hide the other.
 func (t *Trouble) Is(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,10 +62,11 @@ func (t *Trouble) Done() {
 }
 
 func (t *Trouble) say(err error) {
-	if t.on && time.Since(t.said) < sayAgain {
+	away := errors.Is(err, zonewire.ErrUnavailable)
+	if t.on && t.away == away && time.Since(t.said) < sayAgain {
 		return
 	}
-	t.on, t.said = true, time.Now()
+	t.on, t.away, t.said = true, away, time.Now()
 	t.log.Error(t.begins, "err", err)
 }
 

@@ -37,7 +37,8 @@ func TestATroubleIsSaidWhenItBeginsAndWhenItIsOver(t *testing.T) {
 		{"nothing fails", func(t *trouble.Trouble) { t.Is(nil) }, ""},
 		{"it fails for a while", func(t *trouble.Trouble) { t.Is(away(1)); t.Is(away(2)); t.Is(nil); t.Is(nil) }, "begins over"},
 		{"it fails twice", func(t *trouble.Trouble) { t.Is(away(1)); t.Is(nil); t.Is(away(1)) }, "begins over begins"},
-		{"it fails otherwise", func(t *trouble.Trouble) { t.Is(away(1)); t.Is(errors.New("else")) }, "begins"},
+		{"it fails otherwise", func(t *trouble.Trouble) { t.Is(errors.New("a")); t.Is(errors.New("b")) }, "begins"},
+		{"it fails otherwise once the database is back", func(t *trouble.Trouble) { t.Is(away(1)); t.Is(errors.New("a")) }, "begins begins"},
 		{"many wait", func(t *trouble.Trouble) { t.Wait(away(1)); t.Wait(away(2)); t.Done(); t.Done() }, "begins over"},
 		{"it lasts", func(t *trouble.Trouble) {
 			for range 30 {
