@@ -321,12 +321,14 @@ func erase(ctx context.Context, q querier, act zonewire.Act, s zonewire.Subscrib
 		{qBlankNotices, []any{s.ID}},
 		{qStrikesForget, []any{s.ID}},
 		{qTicketsEnd, []any{s.ID, ""}},
-		{qBouncesOf, []any{s.ID, likeAny(key)}},
 		{qSubscriberErase, []any{s.ID, toMs(act.At)}},
 	} {
 		if _, err := q.exec(ctx, step.text, step.args...); err != nil {
 			return err
 		}
+	}
+	if err := forgetBounces(ctx, q, s.ID, key); err != nil {
+		return err
 	}
 	return audit(ctx, q, act, "subscriber.erase", subject(s.ID), "")
 }

@@ -41,7 +41,7 @@ func sentNotices(t *testing.T, db *store.DB, after time.Duration) []string {
 				t.Errorf("notice %d is for subscriber %d, want nobody", j.ID, j.Subscriber)
 			}
 			var kind string
-			check(t, store.Writer(db).QueryRowContext(t.Context(), `SELECT kind FROM notice WHERE id = ?1`, j.ID).Scan(&kind))
+			check(t, store.Writer(db).QueryRowContext(t.Context(), store.Rewrite(db, `SELECT kind FROM notice WHERE id = ?1`), j.ID).Scan(&kind))
 			sent = append(sent, kind+" to "+j.Email+": "+j.Mail.Subject)
 		}
 		check(t, db.Begin(t.Context(), j, t0.Add(after)))
@@ -178,8 +178,7 @@ func TestListsComplainedOf(t *testing.T) {
 		complaints := func(after time.Duration) { // as pauseOfComplaints does
 			t.Helper()
 			edit(after, pause)
-			_, err := store.Writer(db).Exec(`INSERT INTO audit (at_ms, actor, action, target, detail) VALUES (?1, 'daemon', 'list.pause', 'list:l', '3 complaints within a week')`, t0.Add(after).UnixMilli())
-			check(t, err)
+			behind(t, db, `INSERT INTO audit (at_ms, actor, action, target, detail) VALUES (?1, 'daemon', 'list.pause', 'list:l', '3 complaints within a week')`, t0.Add(after).UnixMilli())
 		}
 		want := func(after time.Duration, wants ...store.Complained) {
 			t.Helper()

@@ -21,11 +21,11 @@ const articleColumns = `
 			a.received_ms, a.updated_ms, a.withdrawn_ms, a.withdrawn_reason, COALESCE(a.dup_of, 0), a.layers, a.charset,
 			COALESCE(a.source_id, 0), a.replaced, a.sketch, a.deadline_ms, a.deadline_day`
 
-// textHolds is whether an article's title or summary holds the word of a parameter, if it has one. LIKE takes a capital for
-// its small letter by itself.
+// textHolds is whether an article's title or summary holds the word of a parameter, if it has one, a capital taken for its
+// small letter.
 func textHolds(parameter string) string {
 	word := `CAST(` + parameter + ` AS TEXT)`
-	return `(` + word + ` = '' OR a.title LIKE ` + word + ` ESCAPE '\' OR a.summary LIKE ` + word + ` ESCAPE '\')`
+	return `(` + word + ` = '' OR a.title {like} ` + word + ` ESCAPE '\' OR a.summary {like} ` + word + ` ESCAPE '\')`
 }
 
 // The filters that every article query shares; an empty value filters nothing. A parameter that meets no column is
@@ -47,7 +47,7 @@ var articleFilters = `
 var (
 	qArticlesAll = sqlText(`
 		SELECT ` + articleColumns + `, a.content_html
-		FROM article a INDEXED BY article_text
+		FROM article a {over article_text}
 		LEFT JOIN zone z ON z.id = a.zone_id
 		WHERE a.change > 0 AND CAST(?1 AS BIGINT) = 0` + articleFilters)
 	qArticlesZone = sqlText(`

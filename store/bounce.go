@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -38,7 +39,9 @@ var (
 		ORDER BY id DESC
 		LIMIT ?2`)
 	qBounceKinds = sqlText(`SELECT kind, COUNT(*) FROM bounce GROUP BY kind`)
-	qBouncesOf   = sqlText(`DELETE FROM bounce WHERE subscriber_id = ?1 OR recipients LIKE ?2 ESCAPE '\' OR CAST(raw AS TEXT) LIKE ?2 ESCAPE '\'`)
+	qBouncesOf   = sqlText(`DELETE FROM bounce WHERE subscriber_id = ?1 OR recipients LIKE ?2 ESCAPE '\'`)
+	qBouncesRaw  = sqlText(`SELECT id, raw FROM bounce WHERE raw <> ?1`)
+	qBounceDrop  = sqlText(`DELETE FROM bounce WHERE id = ?1`)
 
 	qBounced = sqlText(`
 		SELECT d.id, d.digest_id, d.subscriber_id, d.subscription_id, d.provider, g.slot_ms
@@ -76,6 +79,34 @@ var (
 // likeAny is a LIKE pattern for texts that contain s, which is in lower case.
 func likeAny(s string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+}
+
+// forgetBounces deletes what was returned about a person, and what nobody has understood and holds the address.
+func forgetBounces(ctx context.Context, q querier, person int64, key string) error {
+	if _, err := q.exec(ctx, qBouncesOf, person, likeAny(key)); err != nil || key == "" {
+		return err
+	}
+	unread, err := collect(ctx, q, qBouncesRaw, []any{[]byte{}}, func(rows *sql.Rows) (int64, error) {
+		var id int64
+		var raw []byte
+		err := rows.Scan(&id, &raw)
+		if !bytes.Contains(bytes.ToLower(raw), []byte(key)) {
+			id = 0
+		}
+		return id, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range unread {
+		if id == 0 {
+			continue
+		}
+		if _, err := q.exec(ctx, qBounceDrop, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RecordBounce stores a returned mail and acts on it, in one transaction: a report marks its delivery as rejected and

@@ -64,16 +64,18 @@ func TestAReportMarksTheDeliveryAndJudgesTheReader(t *testing.T) {
 }
 
 func TestTheSameReturnedMailTwiceIsOne(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	d := p.issue(always(accepted))
-	b := returned(deliveryTo(t, p.db, d, "r@example.com").ID, zonewire.VerdictHard, false)
-	first := record(t, p, b)
-	r, added, err := p.db.RecordBounce(t.Context(), p.act(), b)
-	check(t, err)
-	if added || r.ID != first.ID || len(must[[]zonewire.BounceRecord](t)(p.db.Bounces(t.Context(), "", 9))) != 1 {
-		t.Errorf("stored twice: %+v", r)
-	}
-	p.want("r@example.com", "active") // two strikes of one issue are one
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		d := p.issue(always(accepted))
+		b := returned(deliveryTo(t, p.db, d, "r@example.com").ID, zonewire.VerdictHard, false)
+		first := record(t, p, b)
+		r, added, err := p.db.RecordBounce(t.Context(), p.act(), b)
+		check(t, err)
+		if added || r.ID != first.ID || len(must[[]zonewire.BounceRecord](t)(p.db.Bounces(t.Context(), "", 9))) != 1 {
+			t.Errorf("stored twice: %+v", r)
+		}
+		p.want("r@example.com", "active") // two strikes of one issue are one
+	})
 }
 
 func TestAReportWithoutOurMarksIsMatchedByAddressWithinTwoWeeks(t *testing.T) {
@@ -112,23 +114,25 @@ func TestReportsSlowAProviderAsRepliesDo(t *testing.T) {
 }
 
 func TestAComplaintEndsAllThatAPersonGets(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com", "s@example.com")
-	addList(t, p.db, zonewire.List{Slug: "m", All: true})
-	subscribe(t, p.db, "m", "r@example.com")
-	d := p.issue(always(accepted))
-	b := returned(deliveryTo(t, p.db, d, "r@example.com").ID, "", false)
-	b.Kind = zonewire.BounceComplaint
-	if r := record(t, p, b); r.Effect != "suppressed" {
-		t.Errorf("%+v", r)
-	}
-	for _, sub := range must[zonewire.Subscriber](t)(p.db.Subscriber(t.Context(), "r@example.com")).Subscriptions {
-		if sub.State != zonewire.SubUnsubscribed || sub.Reason != "complaint" {
-			t.Errorf("list %s: %s %s", sub.List, sub.State, sub.Reason)
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com", "s@example.com")
+		addList(t, p.db, zonewire.List{Slug: "m", All: true})
+		subscribe(t, p.db, "m", "r@example.com")
+		d := p.issue(always(accepted))
+		b := returned(deliveryTo(t, p.db, d, "r@example.com").ID, "", false)
+		b.Kind = zonewire.BounceComplaint
+		if r := record(t, p, b); r.Effect != "suppressed" {
+			t.Errorf("%+v", r)
 		}
-	}
-	if l := must[zonewire.List](t)(p.db.List(t.Context(), "l")); l.Paused {
-		t.Error("one complaint pauses no list")
-	}
+		for _, sub := range must[zonewire.Subscriber](t)(p.db.Subscriber(t.Context(), "r@example.com")).Subscriptions {
+			if sub.State != zonewire.SubUnsubscribed || sub.Reason != "complaint" {
+				t.Errorf("list %s: %s %s", sub.List, sub.State, sub.Reason)
+			}
+		}
+		if l := must[zonewire.List](t)(p.db.List(t.Context(), "l")); l.Paused {
+			t.Error("one complaint pauses no list")
+		}
+	})
 }
 
 func TestThreeComplaintsOfFewReadersPauseTheList(t *testing.T) {
@@ -152,62 +156,68 @@ func TestThreeComplaintsOfFewReadersPauseTheList(t *testing.T) {
 }
 
 func TestAMailThatAsksToLeaveEndsThatSubscriptionOnly(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com", "s@example.com")
-	addList(t, p.db, zonewire.List{Slug: "m", All: true})
-	other := subscribe(t, p.db, "m", "r@example.com")
-	sub := must[zonewire.Subscriber](t)(p.db.Subscriber(t.Context(), "r@example.com")).Subscriptions[0]
-	if r := record(t, p, zonewire.Bounce{Kind: zonewire.BounceLeave, Subscription: sub.ID, Hash: "leave"}); r.Effect != "unsubscribed" {
-		t.Errorf("%+v", r)
-	}
-	p.want("r@example.com", "unsubscribed")
-	if s, _, err := p.db.Subscription(t.Context(), other.ID); err != nil || s.State != zonewire.SubActive {
-		t.Errorf("the other list: %v %v", s.State, err)
-	}
-	// A reply names the mail that it answers.
-	d := p.issue(always(accepted))
-	b := returned(deliveryTo(t, p.db, d, "s@example.com").ID, "", false)
-	b.Kind = zonewire.BounceLeave
-	record(t, p, b)
-	p.want("s@example.com", "unsubscribed")
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com", "s@example.com")
+		addList(t, p.db, zonewire.List{Slug: "m", All: true})
+		other := subscribe(t, p.db, "m", "r@example.com")
+		sub := must[zonewire.Subscriber](t)(p.db.Subscriber(t.Context(), "r@example.com")).Subscriptions[0]
+		if r := record(t, p, zonewire.Bounce{Kind: zonewire.BounceLeave, Subscription: sub.ID, Hash: "leave"}); r.Effect != "unsubscribed" {
+			t.Errorf("%+v", r)
+		}
+		p.want("r@example.com", "unsubscribed")
+		if s, _, err := p.db.Subscription(t.Context(), other.ID); err != nil || s.State != zonewire.SubActive {
+			t.Errorf("the other list: %v %v", s.State, err)
+		}
+		// A reply names the mail that it answers.
+		d := p.issue(always(accepted))
+		b := returned(deliveryTo(t, p.db, d, "s@example.com").ID, "", false)
+		b.Kind = zonewire.BounceLeave
+		record(t, p, b)
+		p.want("s@example.com", "unsubscribed")
+	})
 }
 
 func TestWhatNobodyUnderstandsIsKeptUntilErasure(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r_x@example.com", "s@example.com")
-	p.issue(always(accepted))
-	record(t, p, zonewire.Bounce{Kind: zonewire.BounceUnknown, Hash: "1", Raw: []byte("From: R_X@example.com\n\nwhat is this?")})
-	record(t, p, zonewire.Bounce{Kind: zonewire.BounceUnknown, Hash: "2", Raw: []byte("From: rax@example.com\n\nand this?")})
-	record(t, p, zonewire.Bounce{Kind: zonewire.BounceAuto, Hash: "3", Recipients: []string{"r_x@example.com"}})
-	all := must[[]zonewire.BounceRecord](t)(p.db.Bounces(t.Context(), zonewire.BounceUnknown, 9))
-	if len(all) != 2 || !strings.Contains(string(all[1].Raw), "what is this?") {
-		t.Fatalf("kept %+v", all)
-	}
-	must[int64](t)(p.db.EraseSubscriber(t.Context(), p.act(), "r_x@example.com"))
-	left := must[[]zonewire.BounceRecord](t)(p.db.Bounces(t.Context(), "", 9))
-	if len(left) != 1 || string(left[0].Raw) != string(all[0].Raw) {
-		t.Errorf("after erasure %+v, want only what does not name the address", left)
-	}
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r_x@example.com", "s@example.com")
+		p.issue(always(accepted))
+		record(t, p, zonewire.Bounce{Kind: zonewire.BounceUnknown, Hash: "1", Raw: []byte("From: R_X@example.com\n\nwhat is this?")})
+		record(t, p, zonewire.Bounce{Kind: zonewire.BounceUnknown, Hash: "2", Raw: []byte("From: rax@example.com\n\nand this?")})
+		record(t, p, zonewire.Bounce{Kind: zonewire.BounceAuto, Hash: "3", Recipients: []string{"r_x@example.com"}})
+		all := must[[]zonewire.BounceRecord](t)(p.db.Bounces(t.Context(), zonewire.BounceUnknown, 9))
+		if len(all) != 2 || !strings.Contains(string(all[1].Raw), "what is this?") {
+			t.Fatalf("kept %+v", all)
+		}
+		must[int64](t)(p.db.EraseSubscriber(t.Context(), p.act(), "r_x@example.com"))
+		left := must[[]zonewire.BounceRecord](t)(p.db.Bounces(t.Context(), "", 9))
+		if len(left) != 1 || string(left[0].Raw) != string(all[0].Raw) {
+			t.Errorf("after erasure %+v, want only what does not name the address", left)
+		}
+	})
 }
 
 func TestAnAddressOfOursIsKnownForSixtyDays(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	d := p.issue(always(accepted))
-	id := deliveryTo(t, p.db, d, "r@example.com").ID
-	for _, c := range []struct {
-		job   zonewire.JobRef
-		sub   int64
-		after time.Duration
-		want  bool
-	}{
-		{zonewire.JobRef{Kind: zonewire.DigestJob, ID: id}, 0, 59 * day, true},
-		{zonewire.JobRef{Kind: zonewire.DigestJob, ID: id}, 0, 61 * day, false},
-		{zonewire.JobRef{Kind: zonewire.DigestJob, ID: id + 1}, 0, 0, false},
-		{zonewire.JobRef{Kind: zonewire.NoticeJob, ID: 1}, 0, 0, false},
-		{zonewire.JobRef{}, 1, 900 * day, true}, // a link to leave works for ever
-		{zonewire.JobRef{}, 2, 0, false},
-	} {
-		got, err := p.db.AddressKnown(t.Context(), c.job, c.sub, 60*day, d.Slot.Add(c.after))
-		if err != nil || got != c.want {
-			t.Errorf("%+v %d after %v: %v %v, want %v", c.job, c.sub, c.after, got, err, c.want)
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		d := p.issue(always(accepted))
+		id := deliveryTo(t, p.db, d, "r@example.com").ID
+		for _, c := range []struct {
+			job   zonewire.JobRef
+			sub   int64
+			after time.Duration
+			want  bool
+		}{
+			{zonewire.JobRef{Kind: zonewire.DigestJob, ID: id}, 0, 59 * day, true},
+			{zonewire.JobRef{Kind: zonewire.DigestJob, ID: id}, 0, 61 * day, false},
+			{zonewire.JobRef{Kind: zonewire.DigestJob, ID: id + 1}, 0, 0, false},
+			{zonewire.JobRef{Kind: zonewire.NoticeJob, ID: 1}, 0, 0, false},
+			{zonewire.JobRef{}, 1, 900 * day, true}, // a link to leave works for ever
+			{zonewire.JobRef{}, 2, 0, false},
+		} {
+			got, err := p.db.AddressKnown(t.Context(), c.job, c.sub, 60*day, d.Slot.Add(c.after))
+			if err != nil || got != c.want {
+				t.Errorf("%+v %d after %v: %v %v, want %v", c.job, c.sub, c.after, got, err, c.want)
+			}
 		}
-	}
+	})
 }

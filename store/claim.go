@@ -49,9 +49,12 @@ var (
 		WHERE id IN (SELECT id FROM c)`)
 	// One statement for the rows of many groups; unused places hold 0, which no row has.
 	claimRows = sqlText(`
+		WITH c AS (
+			SELECT id FROM delivery
+			WHERE id IN (` + parameters(5, rowsAtOnce) + `) AND state IN (0, 1, 2) AND next_ms <= ?1{skip})
 		UPDATE delivery
 		SET claim = ?2, state = 1, worker_id = ?3, next_ms = ?4
-		WHERE id IN (` + parameters(5, rowsAtOnce) + `) AND state IN (0, 1, 2) AND next_ms <= ?1`)
+		WHERE id IN (SELECT id FROM c)`)
 	claimGroup = sqlText(`
 		WITH c AS (
 			SELECT id FROM delivery
@@ -117,7 +120,7 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider
 	if err != nil || idle {
 		return c.result(), readError("claim", err)
 	}
-	err = db.write(ctx, "claim", func(q querier) error {
+	err = db.transact(ctx, "claim", senders, func(q querier) error {
 		c.jobs, c.left, c.number = nil, n, newClaim()
 		if err := beat(quick, q, worker, now); err != nil {
 			return err
@@ -179,7 +182,7 @@ func (db *DB) idle(ctx context.Context, c *claiming) (idle, gone bool, err error
 	if err := c.look(ctx, q, db.claims.position()); err != nil {
 		return false, false, err
 	}
-	left, err := goneWorkers(ctx, q, c.worker, c.now)
+	left, err := db.goneWorkers(ctx, q, c.worker, c.now)
 	if err != nil {
 		return false, false, err
 	}
@@ -317,7 +320,7 @@ func (c *claiming) notices(ctx context.Context, q querier) error {
 // deliveries shares what is left of the claim among the groups: each gets an even part, and what one cannot use goes
 // round again.
 func (c *claiming) deliveries(ctx context.Context, q querier) error {
-	paces, err := providersByName(ctx, q) // as they are with the writer in hand
+	paces, err := lockedPaces(ctx, q)
 	if err != nil {
 		return err
 	}

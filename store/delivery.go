@@ -151,6 +151,10 @@ func (db *DB) PauseSending(ctx context.Context, act zonewire.Act, reason string)
 }
 
 func pauseSending(ctx context.Context, q querier, act zonewire.Act, reason string) error {
+	var n int64
+	if err := q.row(ctx, qCounterLock, []any{string(senders)}, &n); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		text query
 		args []any

@@ -106,6 +106,7 @@ func TestASilentWorkersMailIsTakenOver(t *testing.T) {
 		jobs := claim(t, db, frozen, 2, day)
 		check(t, db.Begin(t.Context(), jobs[0], t0.Add(day)))
 
+		beats(t, db, w, day, day+19*time.Second)
 		if got := claim(t, db, w, 9, day+19*time.Second); len(got) != 1 {
 			t.Errorf("claimed %d while the other is still taken for alive, want 1", len(got))
 		}
@@ -132,19 +133,46 @@ func TestASilentWorkersMailIsTakenOver(t *testing.T) {
 	})
 }
 
+// beats lets a worker beat for a while, as it does every 5 seconds.
+func beats(t *testing.T, db *store.DB, w int64, from, to time.Duration) {
+	t.Helper()
+	for at := from; at <= to; at += 5 * time.Second {
+		check(t, db.Beat(t.Context(), w, t0.Add(at)))
+	}
+}
+
+// While the database was away nobody could beat: whoever comes back first must not take the others for dead.
+func TestAfterAnOutageEveryoneHasTimeToBeat(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		planned(t, db, 3)
+		other, w := worker(t, db, day), worker(t, db, day)
+		claim(t, db, other, 2, day)
+		back := day + time.Hour
+		if got := claim(t, db, w, 9, back); len(got) != 1 {
+			t.Errorf("claimed %d right after the outage, want what the other has not", len(got))
+		}
+		beats(t, db, w, back, back+15*time.Second)
+		if got := claim(t, db, w, 9, back+19*time.Second); len(got) != 0 {
+			t.Errorf("took over %d before the other had its time", len(got))
+		}
+		if got := claim(t, db, w, 9, back+20*time.Second); len(got) != 2 {
+			t.Errorf("took over %d, want 2: it did not come back", len(got))
+		}
+	})
+}
+
 func TestTheMailOfAProcessThatIsGoneIsTakenOverAtOnce(t *testing.T) {
-	db := openSQLite(t)
-	planned(t, db, 2)
-	dead := exec.Command("true")
-	check(t, dead.Run())
-	gone := worker(t, db, day)
-	claim(t, db, gone, 9, day)
-	if _, err := store.Writer(db).Exec(`UPDATE worker SET pid = ?, pid_start = 'before' WHERE id = ?`, dead.Process.Pid, gone); err != nil {
-		t.Fatal(err)
-	}
-	if got := claim(t, db, worker(t, db, day), 9, day); len(got) != 2 {
-		t.Errorf("took over %d, want 2", len(got))
-	}
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		planned(t, db, 2)
+		dead := exec.Command("true")
+		check(t, dead.Run())
+		gone := worker(t, db, day)
+		claim(t, db, gone, 9, day)
+		behind(t, db, `UPDATE worker SET pid = ?1, pid_start = 'before' WHERE id = ?2`, dead.Process.Pid, gone)
+		if got := claim(t, db, worker(t, db, day), 9, day); len(got) != 2 {
+			t.Errorf("took over %d, want 2", len(got))
+		}
+	})
 }
 
 func TestALostReplyIsRepeatedOrHeld(t *testing.T) {
@@ -269,14 +297,15 @@ func TestManyConnectionsShareCommits(t *testing.T) {
 }
 
 func TestAnIdleClaimWritesNothing(t *testing.T) {
-	db := openSQLite(t)
-	w := worker(t, db, 0)
-	if got := claim(t, db, w, 9, 10*time.Second); len(got) != 0 {
-		t.Fatalf("claimed %d of nothing", len(got))
-	}
-	var beat int64
-	check(t, store.Writer(db).QueryRow(`SELECT beat_ms FROM worker WHERE id = ?`, w).Scan(&beat))
-	if beat != t0.UnixMilli() {
-		t.Errorf("the claim moved the worker's beat by %d ms", beat-t0.UnixMilli())
-	}
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		w := worker(t, db, 0)
+		if got := claim(t, db, w, 9, 10*time.Second); len(got) != 0 {
+			t.Fatalf("claimed %d of nothing", len(got))
+		}
+		var beat int64
+		check(t, store.Writer(db).QueryRow(store.Rewrite(db, `SELECT beat_ms FROM worker WHERE id = ?1`), w).Scan(&beat))
+		if beat != t0.UnixMilli() {
+			t.Errorf("the claim moved the worker's beat by %d ms", beat-t0.UnixMilli())
+		}
+	})
 }

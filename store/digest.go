@@ -43,7 +43,7 @@ var (
 		SET state = 7, reason = 'cancelled', claim = 0, done_ms = ?2
 		WHERE digest_id = ?1 AND state IN (0, 1, 2) AND began_ms = 0`)
 	qDigestItems = sqlText(`SELECT article_id FROM digest_item WHERE digest_id = ?1 ORDER BY position`)
-	qStateTotals = sqlText(`SELECT state, COUNT(*) FROM delivery GROUP BY state UNION ALL SELECT state, SUM(n) FROM digest_count GROUP BY state`)
+	qStateTotals = sqlText(`SELECT state, COUNT(*) FROM delivery GROUP BY state UNION ALL SELECT state, CAST(SUM(n) AS BIGINT) FROM digest_count GROUP BY state`)
 )
 
 func digestsWhere(ctx context.Context, q querier, text query, args ...any) ([]zonewire.Digest, error) {
@@ -416,7 +416,7 @@ func (db *DB) DueLists(ctx context.Context, now time.Time) ([]zonewire.List, err
 	return all, readError("due lists", err)
 }
 
-var qRecipients = sqlText(`SELECT COALESCE(SUM(recipients), 0) FROM digest`)
+var qRecipients = sqlText(`SELECT CAST(COALESCE(SUM(recipients), 0) AS BIGINT) FROM digest`)
 
 // Recipients counts the recipients of all digests: the sum of [DB.DeliveryCounts], always.
 func (db *DB) Recipients(ctx context.Context) (n int, err error) {

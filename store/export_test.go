@@ -11,6 +11,12 @@ func Queries() []string {
 	return all
 }
 
+// Rewrite gives a text, written as queries are, the words of the database's engine.
+func Rewrite(db *DB, text string) string { return db.dialect.rewrite(text) }
+
+// Dollars is how parameters are written for PostgreSQL.
+func Dollars(text string) string { return dollars(text) }
+
 // Writer gives the writer's pool to tests that look behind the methods.
 func Writer(db *DB) *sql.DB { return db.w }
 

@@ -15,7 +15,7 @@ const headColumns = `a.id, COALESCE(a.zone_id, 0), a.change, a.updated_ms, a.wit
 var (
 	qHeadsAll = sqlText(`
 		SELECT ` + headColumns + `
-		FROM article a INDEXED BY article_text
+		FROM article a {over article_text}
 		LEFT JOIN zone z ON z.id = a.zone_id
 		WHERE a.change > 0 AND CAST(?1 AS BIGINT) = 0` + articleFilters)
 	qHeadsZone = sqlText(`
@@ -32,7 +32,8 @@ var (
 	qChangedZones = sqlText(`
 		SELECT zone_id FROM article WHERE change > ?1 AND zone_id IS NOT NULL
 		UNION
-		SELECT zone_id FROM departure WHERE change > ?1`)
+		SELECT zone_id FROM departure WHERE change > ?1
+		ORDER BY 1`)
 	qDepart = sqlText(`
 		INSERT INTO departure (change, zone_id, article_id, at_ms, moved)
 		VALUES (?1, ?2, ?3, ?4, ?5)`)
@@ -61,7 +62,7 @@ var (
 	// '-' and '.' come before '/', so that the ranges hold the feeds of one zone and the parts of one month, and no others.
 	qFeedsForget = sqlText(`
 		UPDATE feed_version
-		SET state = '', layout = x'', body = x''
+		SET state = '', layout = ?3, body = ?3
 		WHERE feed >= 'all.' AND feed < 'all/' OR feed >= ?1 || '.' AND feed < ?1 || '/' OR feed >= ?2 || '-' AND feed < ?2 || '/'`)
 	qArticleMonth    = sqlText(`SELECT month FROM article WHERE id = ?1`)
 	qLatestDeparture = sqlText(`SELECT COALESCE(MAX(change), 0) FROM departure`)
@@ -121,6 +122,10 @@ func (db *DB) ChangedZones(ctx context.Context, since int64) ([]int64, error) {
 func depart(ctx context.Context, q querier, act zonewire.Act, a zonewire.Article, change int64, moved bool) error {
 	if a.ZoneID == 0 {
 		return nil
+	}
+	var n int64 // a version that is being recorded must not hold it for ever: see PutFeedVersions
+	if err := q.row(ctx, qCounterLock, []any{string(feeds)}, &n); err != nil {
+		return err
 	}
 	if _, err := q.exec(ctx, qDepart, change, a.ZoneID, a.ID, toMs(act.At), toFlag(moved)); err != nil {
 		return err
@@ -187,7 +192,7 @@ func feedBases(ctx context.Context, q querier, feed string) ([]zonewire.FeedBase
 //
 // Whoever is to be told of a new version is noted with it: a crash right after forgets nobody.
 func (db *DB) PutFeedVersions(ctx context.Context, puts []zonewire.FeedPut, now time.Time) (stands []zonewire.FeedVersion, err error) {
-	err = db.write(ctx, "feed version", func(q querier) error {
+	err = db.transact(ctx, "feed version", feeds, func(q querier) error {
 		stands = make([]zonewire.FeedVersion, len(puts))
 		for i, p := range puts {
 			if stands[i], err = putFeedVersion(ctx, q, p, now); err != nil {
@@ -261,6 +266,6 @@ func forgetFeeds(ctx context.Context, q querier, a zonewire.Article) error {
 		return err
 	}
 	zone := fmt.Sprintf("zone/%d", a.ZoneID)
-	_, err := q.exec(ctx, qFeedsForget, zone, zone+"/"+month.String())
+	_, err := q.exec(ctx, qFeedsForget, zone, zone+"/"+month.String(), []byte{})
 	return err
 }

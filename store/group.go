@@ -35,6 +35,9 @@ type grouped struct {
 // together runs fn in a transaction shared with others. Each statement of fn must be able to fail alone, and bear being
 // run again. Once queued it is run, whatever becomes of its caller.
 func (db *DB) together(what string, fn func(ctx context.Context, q querier) error) error {
+	if !db.dialect.groups { // the server gathers the commits of all connections by itself
+		return db.alone(what, fn)
+	}
 	me := &grouped{
 		// Not the caller's context: the driver would start a goroutine to watch it, for each statement of some
 		// microseconds. The busy timeout is what bounds the wait.

@@ -21,7 +21,7 @@ import (
 // the same one, and a copy may have taken the name of its original.
 type Home struct {
 	Machine string // its id; empty where there is none, as in containers
-	File    string // what tells the file from every other one of the machine: its inode
+	File    string // what tells the file from every other one of the machine: its inode; of a server, the database's number
 }
 
 func (h Home) String() string { return h.Machine + " " + h.File }
@@ -39,6 +39,18 @@ const (
 var (
 	qLatestBeat = sqlText(`SELECT COALESCE(MAX(beat_ms), 0) FROM worker`)
 )
+
+// qServerHome tells a server and its database from every other: a standby that takes over is the same one, a dump that was
+// restored, here or elsewhere, is not.
+const qServerHome = `
+	SELECT CAST((SELECT system_identifier FROM pg_control_system()) AS TEXT), CAST(oid AS TEXT)
+	FROM pg_database
+	WHERE datname = current_database()`
+
+// ServerHome is where the database of a server is.
+func (db *DB) ServerHome(ctx context.Context) (h Home, err error) {
+	return h, readError("home", db.r.QueryRowContext(ctx, qServerHome).Scan(&h.Machine, &h.File))
+}
 
 // CheckHome compares where the database is with where it was. If that is elsewhere, or if the database is older than the
 // last heartbeat that was sent from its place, sending is paused in the same transaction that settles the new home, and
@@ -72,7 +84,7 @@ func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home Home) (moved
 		}
 		return pauseSending(ctx, q, act, moved)
 	})
-	if err == nil {
+	if err == nil && db.path != "" {
 		err = os.Remove(db.path + beatSuffix)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,6 +96,9 @@ func (db *DB) CheckHome(ctx context.Context, act zonewire.Act, home Home) (moved
 // remember notes beside the file that mail may have been sent up to now. It is written after the database is, and so
 // never ahead of it.
 func (db *DB) remember(at time.Time) error {
+	if db.path == "" {
+		return nil
+	}
 	err := os.WriteFile(db.path+beatSuffix, []byte(strconv.FormatInt(toMs(at), 10)+"\n"), 0o600)
 	if err != nil {
 		return fmt.Errorf("note the heartbeat: %w", err)
@@ -93,6 +108,9 @@ func (db *DB) remember(at time.Time) error {
 
 // beatSeen reads the note; 0 if there is none, or none that can be read.
 func (db *DB) beatSeen() (int64, error) {
+	if db.path == "" {
+		return 0, nil
+	}
 	text, err := os.ReadFile(db.path + beatSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil

@@ -29,9 +29,10 @@ var (
 	qHubDeliveriesDue = sqlText(`SELECT COUNT(*) FROM hub_subscription WHERE ` + hubDeliveryDue)
 	qPingsDue         = sqlText(`SELECT COUNT(*) FROM hub_ping WHERE ` + pingDue)
 	qHubRequestClaim  = sqlText(`
+		WITH c AS (SELECT id FROM hub_request WHERE ` + hubRequestDue + ` ORDER BY next_ms, id LIMIT ?3{skip})
 		UPDATE hub_request
 		SET until_ms = ?2, attempts = attempts + 1
-		WHERE id IN (SELECT id FROM hub_request WHERE ` + hubRequestDue + ` ORDER BY next_ms, id LIMIT ?3 {skip})
+		WHERE id IN (SELECT id FROM c)
 		RETURNING ` + callbackColumns + `, mode, lease_ms, attempts, created_ms`)
 	// The newest word of a callback stands: one that came while this was being verified is another.
 	qHubRequestEnd   = sqlText(`DELETE FROM hub_request WHERE id = ?1 AND created_ms = ?2 AND mode = ?3 AND secret = ?4`)
@@ -42,15 +43,16 @@ var (
 		ON CONFLICT (callback, topic) DO UPDATE SET secret = excluded.secret, lease_ms = excluded.lease_ms, attempts = 0`)
 	qHubUnsubscribe   = sqlText(`DELETE FROM hub_subscription WHERE callback = ?1 AND topic = ?2`)
 	qHubDeliveryClaim = sqlText(`
+		WITH c AS (SELECT id FROM hub_subscription WHERE ` + hubDeliveryDue + ` ORDER BY next_ms, id LIMIT ?3{skip})
 		UPDATE hub_subscription
 		SET until_ms = ?2
-		WHERE id IN (SELECT id FROM hub_subscription WHERE ` + hubDeliveryDue + ` ORDER BY next_ms, id LIMIT ?3 {skip})
+		WHERE id IN (SELECT id FROM c)
 		RETURNING ` + callbackColumns + `, lease_ms, hash, attempts, created_ms`)
 	// What was recorded while this version was on its way makes it due again.
 	qHubDelivered = sqlText(`
 		UPDATE hub_subscription
 		SET hash = ?2, attempts = 0, until_ms = 0,
-			next_ms = CASE WHEN COALESCE((SELECT v.hash FROM feed_version v WHERE v.feed = hub_subscription.feed), ?2) = ?2 THEN 0 ELSE ?3 END
+			next_ms = CASE WHEN COALESCE((SELECT v.hash FROM feed_version v WHERE v.feed = hub_subscription.feed), ?2) = ?2 THEN 0 ELSE CAST(?3 AS BIGINT) END
 		WHERE id = ?1`)
 	qHubDeliveryRetry = sqlText(`UPDATE hub_subscription SET next_ms = ?2, attempts = attempts + 1, until_ms = 0 WHERE id = ?1`)
 	qHubEnd           = sqlText(`DELETE FROM hub_subscription WHERE id = ?1`)
@@ -77,9 +79,10 @@ var (
 		VALUES (?1, ?2, ?3, 0, 0, 0)
 		ON CONFLICT (hub, topic) DO UPDATE SET again = CASE WHEN hub_ping.until_ms > ?3 THEN 1 ELSE hub_ping.again END`)
 	qPingClaim = sqlText(`
+		WITH c AS (SELECT hub, topic FROM hub_ping WHERE ` + pingDue + ` ORDER BY next_ms LIMIT ?3{skip})
 		UPDATE hub_ping
 		SET until_ms = ?2, attempts = attempts + 1
-		WHERE (hub, topic) IN (SELECT hub, topic FROM hub_ping WHERE ` + pingDue + ` ORDER BY next_ms LIMIT ?3 {skip})
+		WHERE (hub, topic) IN (SELECT hub, topic FROM c)
 		RETURNING hub, topic, attempts`)
 	qPingDone  = sqlText(`DELETE FROM hub_ping WHERE hub = ?1 AND topic = ?2 AND again = 0`)
 	qPingAgain = sqlText(`UPDATE hub_ping SET again = 0, attempts = 0, next_ms = ?3, until_ms = 0 WHERE hub = ?1 AND topic = ?2`)
@@ -133,7 +136,7 @@ func (db *DB) HubLoad(ctx context.Context, host, feed string, now time.Time) (zo
 // AddHubRequest notes what a callback is said to want, to be verified at once. It replaces what the same callback was said
 // to want of the same topic and has not confirmed.
 func (db *DB) AddHubRequest(ctx context.Context, r zonewire.HubRequest, now time.Time) error {
-	return db.write(ctx, "hub request", func(q querier) error {
+	return db.transact(ctx, "hub request", feeds, func(q querier) error {
 		_, err := q.exec(ctx, qHubRequestAdd, string(r.Mode), r.Feed, r.Zone, r.Topic, r.URL, r.Host, r.Secret, r.Lease.Milliseconds(), toMs(now))
 		return err
 	})
@@ -151,7 +154,7 @@ func hubClaim[T any](ctx context.Context, db *DB, what string, due, text query, 
 	if err := db.reader().row(ctx, due, []any{toMs(now)}, &waiting); err != nil || waiting == 0 {
 		return nil, readError(what, err)
 	}
-	err = db.write(ctx, "claim "+what, func(q querier) error {
+	err = db.transact(ctx, "claim "+what, free, func(q querier) error {
 		claimed, err = collect(ctx, q, text, []any{toMs(now), toMs(until), int64(limit)}, scan)
 		return err
 	})
@@ -161,7 +164,7 @@ func hubClaim[T any](ctx context.Context, db *DB, what string, due, text query, 
 // FinishHubRequest ends a request. Confirmed, it takes effect: the subscription is added, renewed or ended; a new one has
 // what its feed serves at this moment. Else it is forgotten. What the callback has asked since stays.
 func (db *DB) FinishHubRequest(ctx context.Context, r zonewire.HubRequest, confirmed bool, now time.Time) error {
-	return db.write(ctx, "hub request", func(q querier) error {
+	return db.transact(ctx, "hub request", feeds, func(q querier) error {
 		if _, err := q.exec(ctx, qHubRequestEnd, r.ID, toMs(r.Created), string(r.Mode), r.Secret); err != nil {
 			return err
 		}
@@ -183,7 +186,7 @@ func (db *DB) RetryHubRequest(ctx context.Context, id int64, next time.Time) err
 }
 
 func (db *DB) hubWrite(ctx context.Context, what string, text query, args ...any) error {
-	return db.write(ctx, what, func(q querier) error {
+	return db.transact(ctx, what, feeds, func(q querier) error {
 		_, err := q.exec(ctx, text, args...)
 		return err
 	})
@@ -211,7 +214,7 @@ func (db *DB) EndHubSubscription(ctx context.Context, id int64) error {
 
 // ExpireHubSubscriptions removes the subscriptions whose lease has ended and counts them.
 func (db *DB) ExpireHubSubscriptions(ctx context.Context, now time.Time) (n int, err error) {
-	err = db.write(ctx, "hub subscriptions", func(q querier) error {
+	err = db.transact(ctx, "hub subscriptions", feeds, func(q querier) error {
 		rows, err := q.exec(ctx, qHubExpire, toMs(now))
 		n = int(rows)
 		return err
@@ -252,7 +255,7 @@ func (db *DB) ClaimHubPings(ctx context.Context, now, until time.Time, limit int
 
 // FinishHubPing notes that a hub was told. If the feed has changed meanwhile it is to be told again at once.
 func (db *DB) FinishHubPing(ctx context.Context, p zonewire.HubPing, now time.Time) error {
-	return db.write(ctx, "hub ping", func(q querier) error {
+	return db.transact(ctx, "hub ping", feeds, func(q querier) error {
 		done, err := q.exec(ctx, qPingDone, p.Hub, p.Topic)
 		if err != nil || done > 0 {
 			return err

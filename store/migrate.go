@@ -47,9 +47,10 @@ func (d *dialect) migrations() ([]migration, error) {
 }
 
 var (
-	qSchemaTables  = sqlText(`SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'`)
-	qAnyTables     = sqlText(`SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'`)
+	qSchemaTables  = sqlText(`SELECT COUNT(*) FROM {tables} WHERE name = 'schema_version'`)
+	qAnyTables     = sqlText(`SELECT COUNT(*) FROM {tables}`)
 	qSchemaVersion = sqlText(`SELECT version FROM schema_version`)
+	qSchemaLock    = sqlText(`SELECT version FROM schema_version{lock}`)
 	qSchemaSet     = sqlText(`UPDATE schema_version SET version = ?1`)
 )
 
@@ -76,9 +77,9 @@ func (db *DB) migrate(ctx context.Context, apply bool) error {
 		return zonewire.Invalidf("the database has schema %d, this program needs %d: run zonewire db migrate", version, want)
 	}
 	for _, m := range steps[min(version, len(steps)):] {
-		err := db.write(ctx, "migration "+m.name, func(q querier) error {
+		err := db.transact(ctx, "migration "+m.name, free, func(q querier) error {
 			var now int
-			if err := q.row(ctx, qSchemaVersion, nil, &now); err != nil {
+			if err := q.row(ctx, qSchemaLock, nil, &now); err != nil {
 				return err
 			}
 			if now >= m.version { // another process was faster
@@ -109,7 +110,7 @@ func (db *DB) version(ctx context.Context, create bool) (int, error) {
 		err := q.row(ctx, qSchemaVersion, nil, &version)
 		return version, readError("schema version", err)
 	}
-	err := db.write(ctx, "schema version", func(q querier) error {
+	err := db.transact(ctx, "schema version", free, func(q querier) error {
 		var has, any int
 		if err := q.row(ctx, qSchemaTables, nil, &has); err != nil {
 			return err
@@ -122,9 +123,10 @@ func (db *DB) version(ctx context.Context, create bool) (int, error) {
 				return zonewire.Invalidf("it is a database of another program")
 			}
 			if !create {
-				return zonewire.Invalidf("the file holds no zonewire database: run zonewire db migrate")
+				return zonewire.Invalidf("it holds no zonewire database: run zonewire db migrate")
 			}
-			_, err := q.x.ExecContext(ctx, `CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT; INSERT INTO schema_version (version) VALUES (0)`)
+			db.created = true
+			_, err := q.x.ExecContext(ctx, db.dialect.schemaTable)
 			return err
 		}
 		return q.row(ctx, qSchemaVersion, nil, &version)

@@ -13,6 +13,14 @@ import (
 
 var errSlotTaken = errors.New("slot taken")
 
+// Composing a digest takes some milliseconds a choice of zones; a planner that is frozen meanwhile holds its turn no longer.
+const (
+	renderFor  = 30 * time.Second
+	renderEach = 20 * time.Millisecond
+
+	manyRecipients = 5000 // of a digest, after which the planner's statistics are worth taking anew
+)
+
 // A digest needs no body, and a window may hold thousands of articles.
 var (
 	qWindow = sqlText(`
@@ -227,6 +235,9 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 		return err
 	}
 	r.Digest, r.Slot = id, slot
+	if err := q.wait(ctx, renderFor+time.Duration(len(r.Audiences))*renderEach); err != nil {
+		return err
+	}
 	plan, err := planning.Plan(r)
 	if err != nil {
 		return err
@@ -252,6 +263,11 @@ func fillDigest(ctx context.Context, q querier, act zonewire.Act, l zonewire.Lis
 	}
 	if _, err := q.exec(ctx, qToldClear, l.ID); err != nil {
 		return err
+	}
+	if recipients >= manyRecipients && q.db.dialect.afterPlan != "" {
+		if _, err := q.x.ExecContext(ctx, q.db.dialect.afterPlan); err != nil {
+			return err
+		}
 	}
 	if plan.Preview != nil {
 		if _, err := addNotice(ctx, q, act, "preview", 0, plan.Preview.Email, plan.Preview.Mail); err != nil {

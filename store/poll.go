@@ -57,7 +57,7 @@ var (
 	qQueueAdd = sqlText(`
 		INSERT INTO source_page (source_id, url_canon, url, title, date, seen_ms, tries, next_ms, done_ms, error)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, '')
-		ON CONFLICT (source_id, url_canon) DO NOTHING`)
+		ON CONFLICT DO NOTHING`)
 	qQueueTried = sqlText(`
 		UPDATE source_page
 		SET tries = ?3, next_ms = ?4, done_ms = ?5, error = ?6
@@ -65,7 +65,7 @@ var (
 	qPageKnown = sqlText(`
 		SELECT COUNT(*)
 		FROM (SELECT 1 FROM source_page WHERE source_id = ?1 AND url_canon = ?2
-			UNION ALL SELECT 1 FROM article WHERE url_canon = ?2 AND url_canon <> '')`)
+			UNION ALL SELECT 1 FROM article WHERE url_canon = ?2 AND url_canon <> '') known`)
 	qSourceDone = sqlText(`
 		UPDATE source
 		SET title = ?3, url = ?4, host = ?5, state = ?6, reason = ?7, since_ms = ?8, next_ms = ?9, until_ms = 0,

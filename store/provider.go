@@ -60,6 +60,19 @@ func putProvider(ctx context.Context, q querier, p zonewire.Provider) error {
 	return err
 }
 
+// lockedPaces are the paces as they are with their lock in hand: who claims elsewhere at this moment books first, or after.
+// Where no group has a pace nothing is locked.
+func lockedPaces(ctx context.Context, q querier) (map[string]zonewire.Provider, error) {
+	paces, err := providersByName(ctx, q)
+	if err != nil || len(paces) == 0 {
+		return paces, err
+	}
+	if _, err := q.exec(ctx, qProviderLock); err != nil {
+		return nil, err
+	}
+	return providersByName(ctx, q)
+}
+
 // book takes the tokens of what was claimed. Most groups have no pace, and cost nothing.
 func book(ctx context.Context, q querier, paces map[string]zonewire.Provider, taken map[string]int, now time.Time) error {
 	for name, n := range taken {
@@ -74,7 +87,7 @@ func book(ctx context.Context, q querier, paces map[string]zonewire.Provider, ta
 
 // Observe takes a provider's answer into its pace and breaker, and reports whether the breaker opened.
 func (db *DB) Observe(ctx context.Context, name string, a zonewire.Answer, now time.Time) (opened bool, err error) {
-	err = db.write(ctx, "observe provider", func(q querier) error {
+	err = db.transact(ctx, "observe provider", free, func(q querier) error {
 		opened, err = observe(ctx, q, name, a, now)
 		return err
 	})

@@ -1,8 +1,8 @@
 // Package store keeps everything: it is the only room with SQL. An exported method is one transaction and answers
 // one question in its caller's words; it maps the driver's failures to the root package's sentinel errors.
 //
-// One text a query serves every engine: parameters are ?1, ?2, times INTEGER unix milliseconds, flags 0 or 1. On
-// SQLite there is one writer, so that commits queue in the process and not on the file's lock, and a pool of readers.
+// One text a query serves both engines, SQLite and PostgreSQL: parameters are ?1, ?2, times INTEGER unix milliseconds, flags
+// 0 or 1. What reads before it writes takes turns, on SQLite because there is one writer, on PostgreSQL by a row's lock.
 package store
 
 import (
@@ -10,9 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"runtime"
 	"sync"
 	"time"
 
@@ -32,13 +29,14 @@ type Options struct {
 // DB is an open store, safe for concurrent use.
 type DB struct {
 	w, r      *sql.DB
-	path      string
+	path      string // empty on a server
 	dialect   *dialect
 	texts     map[query]string
 	matcher   func([]zonewire.Zone) zonewire.Matcher
 	uncertain zonewire.UncertainPolicy
 	group     group
 	claims    claims
+	sight     sight
 	created   bool
 
 	mu       sync.Mutex // guards the cached matcher
@@ -46,41 +44,27 @@ type DB struct {
 	match    zonewire.Matcher
 }
 
-// Open opens the store at dsn: a file path, or file:PATH. It fails with [zonewire.ErrNotFound] if there is none and
-// Options.Create is off, [zonewire.ErrInvalid] if it is no zonewire database or has another schema than this program
-// (the message names both versions), [zonewire.ErrReadOnly] if the folder cannot be written.
+// Open opens the store at dsn: a file path, file:PATH, or postgres://… (libpq's form, with pool_max_conns besides). It
+// fails with [zonewire.ErrNotFound] if there is none and Options.Create is off, [zonewire.ErrInvalid] if it is no zonewire
+// database or has another schema than this program (the message names both versions), [zonewire.ErrReadOnly] if it cannot be
+// written, [zonewire.ErrUnavailable] if the server does not answer.
 func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
-	path, err := filePath(dsn)
-	if err != nil {
-		return nil, err
-	}
-	_, statErr := os.Stat(path)
-	if statErr != nil && !errors.Is(statErr, os.ErrNotExist) {
-		return nil, fmt.Errorf("open database %s: %w: %w", path, zonewire.ErrReadOnly, statErr)
-	}
-	if statErr != nil && !opts.Create {
-		return nil, fmt.Errorf("open database %s: %w", path, zonewire.ErrNotFound)
-	}
 	db := &DB{
-		path:      path,
 		dialect:   sqliteDialect,
 		texts:     make(map[query]string, len(queries)),
 		matcher:   opts.Matcher,
 		uncertain: opts.Uncertain,
 		matchGen:  -1,
-		created:   statErr != nil,
+	}
+	open := openSQLite
+	if isServer(dsn) {
+		db.dialect, open = postgresDialect, openPostgres
 	}
 	for _, q := range queries {
 		db.texts[q] = db.dialect.rewrite(string(q))
 	}
-	if db.w, err = openPool(ctx, sqliteDSN(path, writerPragmas), 1, writerWants); err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, mapError(err))
-	}
-	if err := db.migrate(ctx, opts.Create); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.w.Close())
-	}
-	if db.r, err = openPool(ctx, sqliteDSN(path, readerPragmas), max(4, runtime.NumCPU()), readerWants); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, mapError(err)), db.w.Close())
+	if err := open(ctx, db, dsn, opts.Create); err != nil {
+		return nil, err
 	}
 	return db, nil
 }
@@ -115,7 +99,7 @@ type querier struct {
 	db *DB
 }
 
-func (db *DB) reader() querier { return querier{db.r, db} }
+func (db *DB) reader() querier { return querier{steady{db.r}, db} }
 
 func (q querier) text(text query) string {
 	if t, ok := q.db.texts[text]; ok {
@@ -164,41 +148,6 @@ func scanInt(rows *sql.Rows) (int64, error) {
 	var n int64
 	err := rows.Scan(&n)
 	return n, err
-}
-
-// errRollback ends a transaction without keeping it.
-var errRollback = errors.New("roll back")
-
-// write runs fn in one write transaction, again if the engine asks for it: fn must bear being run more than once.
-func (db *DB) write(ctx context.Context, what string, fn func(q querier) error) error {
-	const tries = 5
-	for try := 1; ; try++ {
-		err := db.writeOnce(ctx, fn)
-		switch {
-		case err == nil, errors.Is(err, errRollback):
-			return nil
-		case db.dialect.isRetry(err) && try < tries:
-			select {
-			case <-time.After(time.Duration(rand.Int64N(int64(50*time.Millisecond) * int64(try)))):
-			case <-ctx.Done():
-				return fmt.Errorf("%s: %w", what, ctx.Err())
-			}
-		default:
-			return fmt.Errorf("%s: %w", what, mapError(err))
-		}
-	}
-}
-
-func (db *DB) writeOnce(ctx context.Context, fn func(q querier) error) error {
-	tx, err := db.w.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after Commit this does nothing
-	if err := fn(querier{tx, db}); err != nil {
-		return err
-	}
-	return tx.Commit()
 }
 
 // read wraps the error of a read-only question.

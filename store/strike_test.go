@@ -101,54 +101,62 @@ func TestAnAddressThatSurelyDoesNotExistIsSuppressedAtOnce(t *testing.T) {
 }
 
 func TestOneDoubtfulRefusalIsNotEnough(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	p.issue(always(maybe))
-	p.want("r@example.com", "active")
-	p.issue(always(maybe))
-	p.want("r@example.com", "bounced hard bounce")
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		p.issue(always(maybe))
+		p.want("r@example.com", "active")
+		p.issue(always(maybe))
+		p.want("r@example.com", "bounced hard bounce")
+	})
 }
 
 func TestASuccessForgetsWhatWasBefore(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	p.issue(always(maybe))
-	p.issue(always(accepted))
-	p.issue(always(maybe))
-	p.want("r@example.com", "active")
-	p.issue(always(maybe))
-	p.want("r@example.com", "bounced hard bounce")
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		p.issue(always(maybe))
+		p.issue(always(accepted))
+		p.issue(always(maybe))
+		p.want("r@example.com", "active")
+		p.issue(always(maybe))
+		p.want("r@example.com", "bounced hard bounce")
+	})
 }
 
 func TestAFullMailboxPausesAfterFiveIssuesInFifteenDays(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	for range 15 {
-		p.issue(always(full))
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		for range 15 {
+			p.issue(always(full))
+			p.want("r@example.com", "active")
+		}
+		p.issue(always(full)) // the sixteenth: fifteen days after the first
+		p.want("r@example.com", "paused mailbox full or disabled")
+		if all := must[[]zonewire.Suppression](p.t)(p.db.Suppressions(t.Context(), 9)); len(all) != 0 {
+			t.Errorf("a full mailbox is suppressed: %+v", all)
+		}
+		// The row of the next issue says why nothing went.
+		d := p.issue(always(accepted))
+		if c := countsOf(t, p.db, d); c[zonewire.Suppressed] != 1 {
+			t.Errorf("counts %v, want the paused one accounted for", c)
+		}
+		sub := must[zonewire.Subscriber](t)(p.db.Subscriber(t.Context(), "r@example.com")).Subscriptions[0]
+		must[zonewire.Subscription](t)(p.db.ResumeSubscription(t.Context(), p.act(), sub.ID))
 		p.want("r@example.com", "active")
-	}
-	p.issue(always(full)) // the sixteenth: fifteen days after the first
-	p.want("r@example.com", "paused mailbox full or disabled")
-	if all := must[[]zonewire.Suppression](p.t)(p.db.Suppressions(t.Context(), 9)); len(all) != 0 {
-		t.Errorf("a full mailbox is suppressed: %+v", all)
-	}
-	// The row of the next issue says why nothing went.
-	d := p.issue(always(accepted))
-	if c := countsOf(t, p.db, d); c[zonewire.Suppressed] != 1 {
-		t.Errorf("counts %v, want the paused one accounted for", c)
-	}
-	sub := must[zonewire.Subscriber](t)(p.db.Subscriber(t.Context(), "r@example.com")).Subscriptions[0]
-	must[zonewire.Subscription](t)(p.db.ResumeSubscription(t.Context(), p.act(), sub.ID))
-	p.want("r@example.com", "active")
+	})
 }
 
 func TestTroubleOfOursNeverCountsAgainstAReader(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	for _, v := range []zonewire.Verdict{zonewire.VerdictPolicy, zonewire.VerdictRate, zonewire.VerdictNetwork} {
-		for range 20 {
-			o := policy
-			o.Verdict = v
-			p.issue(always(o))
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		for _, v := range []zonewire.Verdict{zonewire.VerdictPolicy, zonewire.VerdictRate, zonewire.VerdictNetwork} {
+			for range 20 {
+				o := policy
+				o.Verdict = v
+				p.issue(always(o))
+			}
 		}
-	}
-	p.want("r@example.com", "active")
+		p.want("r@example.com", "active")
+	})
 }
 
 // Forty readers of one provider: when it calls a quarter of them unknown in one issue, it is the provider that is wrong.
@@ -217,51 +225,54 @@ func TestSuppressionStopsWhatIsQueued(t *testing.T) {
 }
 
 func TestASuppressionOutlivesErasureAndIsLiftedByForceOrByTheOwner(t *testing.T) {
-	db := openSQLite(t)
-	p := newPress(t, db, "r@example.com")
-	p.issue(always(sureHard))
-	must[int64](t)(db.EraseSubscriber(t.Context(), p.act(), "r@example.com"))
-	join := func(confirmed bool, force string) zonewire.SubscribeResult {
-		t.Helper()
-		_, result, err := db.Subscribe(t.Context(), p.act(), zonewire.NewSubscription{
-			Address: addressOf("r@example.com"), List: "l", Confirmed: confirmed, Consent: "x", Force: force,
-		})
-		check(t, err)
-		return result
-	}
-	if got := join(true, ""); got != zonewire.SubscribeRefused {
-		t.Errorf("an import brought an erased and suppressed address back: %s", got)
-	}
-	if got := join(true, "they called and asked"); got != zonewire.SubscribeRevived {
-		t.Errorf("forced: %s", got)
-	}
-	p.want("r@example.com", "active")
-	found := false
-	for _, e := range must[[]zonewire.AuditEntry](t)(db.Audit(t.Context(), 50)) {
-		found = found || e.Action == "subscriber.force" && strings.Contains(e.Detail, "they called and asked")
-	}
-	if !found {
-		t.Error("the reason for forcing is not in the audit")
-	}
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		p.issue(always(sureHard))
+		must[int64](t)(db.EraseSubscriber(t.Context(), p.act(), "r@example.com"))
+		join := func(confirmed bool, force string) zonewire.SubscribeResult {
+			t.Helper()
+			_, result, err := db.Subscribe(t.Context(), p.act(), zonewire.NewSubscription{
+				Address: addressOf("r@example.com"), List: "l", Confirmed: confirmed, Consent: "x", Force: force,
+			})
+			check(t, err)
+			return result
+		}
+		if got := join(true, ""); got != zonewire.SubscribeRefused {
+			t.Errorf("an import brought an erased and suppressed address back: %s", got)
+		}
+		if got := join(true, "they called and asked"); got != zonewire.SubscribeRevived {
+			t.Errorf("forced: %s", got)
+		}
+		p.want("r@example.com", "active")
+		found := false
+		for _, e := range must[[]zonewire.AuditEntry](t)(db.Audit(t.Context(), 50)) {
+			found = found || e.Action == "subscriber.force" && strings.Contains(e.Detail, "they called and asked")
+		}
+		if !found {
+			t.Error("the reason for forcing is not in the audit")
+		}
 
-	p.issue(always(sureHard))
-	p.want("r@example.com", "bounced hard bounce")
-	join(false, "")
-	p.want("r@example.com", "pending")
-	check(t, db.RequestPlace(t.Context(), p.act(), wishFor("l", "r@example.com")))
-	must[zonewire.Subscription](t)(db.ConfirmPlace(t.Context(), p.act(), letterTo(t, db, p.at()+time.Minute, "r@example.com").ticket))
-	p.want("r@example.com", "active")
-	if all := must[[]zonewire.Suppression](t)(db.Suppressions(t.Context(), 9)); len(all) != 0 {
-		t.Errorf("the owner has confirmed and is still suppressed: %+v", all)
-	}
+		p.issue(always(sureHard))
+		p.want("r@example.com", "bounced hard bounce")
+		join(false, "")
+		p.want("r@example.com", "pending")
+		check(t, db.RequestPlace(t.Context(), p.act(), wishFor("l", "r@example.com")))
+		must[zonewire.Subscription](t)(db.ConfirmPlace(t.Context(), p.act(), letterTo(t, db, p.at()+time.Minute, "r@example.com").ticket))
+		p.want("r@example.com", "active")
+		if all := must[[]zonewire.Suppression](t)(db.Suppressions(t.Context(), 9)); len(all) != 0 {
+			t.Errorf("the owner has confirmed and is still suppressed: %+v", all)
+		}
+	})
 }
 
 func TestRemovingASuppressionLetsBouncedPlacesStandAgain(t *testing.T) {
-	p := newPress(t, openSQLite(t), "r@example.com")
-	p.issue(always(sureHard))
-	check(t, p.db.RemoveSuppression(t.Context(), p.act(), hashOf("r@example.com")))
-	p.want("r@example.com", "active")
-	if err := p.db.RemoveSuppression(t.Context(), p.act(), hashOf("r@example.com")); !errors.Is(err, zonewire.ErrNotFound) {
-		t.Errorf("removing nothing: %v", err)
-	}
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		p := newPress(t, db, "r@example.com")
+		p.issue(always(sureHard))
+		check(t, p.db.RemoveSuppression(t.Context(), p.act(), hashOf("r@example.com")))
+		p.want("r@example.com", "active")
+		if err := p.db.RemoveSuppression(t.Context(), p.act(), hashOf("r@example.com")); !errors.Is(err, zonewire.ErrNotFound) {
+			t.Errorf("removing nothing: %v", err)
+		}
+	})
 }

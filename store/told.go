@@ -24,7 +24,7 @@ var (
 		FROM delivery d
 		LEFT JOIN variant v ON v.id = d.variant_id
 		WHERE d.digest_id = ?1 AND d.state IN (0, 1, 2, 3, 5)
-			AND (v.zones IS NULL OR v.zones = '' OR ',' || v.zones || ',' LIKE '%,' || CAST(?2 AS TEXT) || ',%')
+			AND (v.zones IS NULL OR v.zones = '' OR ',' || v.zones || ',' LIKE '%,' || CAST(CAST(?2 AS BIGINT) AS TEXT) || ',%')
 			AND (CAST(?3 AS BIGINT) = 0 OR (d.done_ms > 0 AND d.done_ms <= ?3))`)
 	qToldPut   = sqlText(`INSERT INTO plan_told (subscription_id, told) VALUES (?1, ?2)`)
 	qToldClear = sqlText(`DELETE FROM plan_told WHERE subscription_id IN (SELECT id FROM subscription WHERE list_id = ?1)`)

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +28,7 @@ var (
 	// A beat revives: a worker that was frozen and taken for dead has lost its rows, and may claim others.
 	qWorkerBeat   = sqlText(`UPDATE worker SET beat_ms = ?2, stopped_ms = 0 WHERE id = ?1`)
 	qWorkerStop   = sqlText(`UPDATE worker SET stopped_ms = ?2 WHERE id = ?1`)
+	qWorkerGone   = sqlText(`UPDATE worker SET stopped_ms = ?2 WHERE id = ?1 AND stopped_ms = 0 AND beat_ms = ?3`)
 	qWorkersAlive = sqlText(`SELECT id, host, pid, pid_start, beat_ms FROM worker WHERE stopped_ms = 0 AND id <> ?1`)
 )
 
@@ -55,7 +58,7 @@ func tables(text string) [2]query {
 
 // StartWorker registers a sender. It must beat every 5 seconds, or others take its rows over.
 func (db *DB) StartWorker(ctx context.Context, now time.Time) (id int64, err error) {
-	err = db.write(ctx, "start worker", func(q querier) error {
+	err = db.transact(ctx, "start worker", free, func(q querier) error {
 		return q.row(ctx, qWorkerStart, []any{thisHost(), int64(os.Getpid()), processStart(os.Getpid()), toMs(now)}, &id)
 	})
 	if err == nil {
@@ -66,11 +69,38 @@ func (db *DB) StartWorker(ctx context.Context, now time.Time) (id int64, err err
 
 // Beat says that a worker lives.
 func (db *DB) Beat(ctx context.Context, worker int64, now time.Time) error {
-	err := db.write(ctx, "beat", func(q querier) error { return beat(ctx, q, worker, now) })
+	err := db.transact(ctx, "beat", free, func(q querier) error { return beat(ctx, q, worker, now) })
 	if err == nil {
+		db.sight.seen(now)
 		err = db.remember(now)
 	}
 	return err
+}
+
+// sight is since when this process has seen the database without a gap. When the database was away nobody could beat: a
+// worker is judged silent only by who has seen it be silent.
+type sight struct {
+	mu          sync.Mutex
+	since, last time.Time
+}
+
+// seen notes that the database answers. The first time says nothing of what was before.
+func (s *sight) seen(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.IsZero() && now.Sub(s.last) > silentAfter/2 { // it beats every 5 seconds
+		s.since = now
+	}
+	if now.After(s.last) {
+		s.last = now
+	}
+}
+
+// start is when the last gap that this process saw was over; zero if it saw none.
+func (s *sight) start() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since
 }
 
 func beat(ctx context.Context, q querier, worker int64, now time.Time) error {
@@ -83,7 +113,7 @@ func beat(ctx context.Context, q querier, worker int64, now time.Time) error {
 
 // StopWorker gives back what a worker holds and ends it.
 func (db *DB) StopWorker(ctx context.Context, worker int64, now time.Time) error {
-	err := db.write(ctx, "stop worker", func(q querier) error {
+	err := db.transact(ctx, "stop worker", free, func(q querier) error {
 		if err := beat(ctx, q, worker, now); err != nil {
 			return err
 		}
@@ -101,7 +131,7 @@ func (db *DB) StopWorker(ctx context.Context, worker int64, now time.Time) error
 
 // Release gives back the rows that a worker claimed and did not begin.
 func (db *DB) Release(ctx context.Context, worker int64, now time.Time) (released int, err error) {
-	err = db.write(ctx, "release", func(q querier) error {
+	err = db.transact(ctx, "release", free, func(q querier) error {
 		released = 0
 		for _, text := range giveBack {
 			n, err := q.exec(ctx, text, worker, toMs(now))
@@ -117,41 +147,48 @@ func (db *DB) Release(ctx context.Context, worker int64, now time.Time) (release
 
 // reap takes over the rows of workers that are gone.
 func (db *DB) reap(ctx context.Context, q querier, me int64, now time.Time) error {
-	gone, err := goneWorkers(ctx, q, me, now)
+	gone, err := db.goneWorkers(ctx, q, me, now)
 	if err != nil {
 		return err
 	}
-	for _, id := range gone {
-		if err := db.bury(ctx, q, id, now); err != nil {
+	for _, w := range gone {
+		n, err := q.exec(ctx, qWorkerGone, w.id, toMs(now), w.beat)
+		if err != nil {
 			return err
 		}
-		if _, err := q.exec(ctx, qWorkerStop, id, toMs(now)); err != nil {
+		if n == 0 {
+			continue // it has beaten at this moment, or another has taken over from it
+		}
+		if err := db.bury(ctx, q, w.id, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+type workerRow struct {
+	id, pid, beat int64
+	host, start   string
+}
+
 // goneWorkers lists the workers besides me that have not signed off and will not answer for their rows.
-func goneWorkers(ctx context.Context, q querier, me int64, now time.Time) ([]int64, error) {
-	type worker struct {
-		id, pid, beat int64
-		host, start   string
-	}
-	alive, err := collect(ctx, q, qWorkersAlive, []any{me}, func(rows *sql.Rows) (worker, error) {
-		var w worker
+func (db *DB) goneWorkers(ctx context.Context, q querier, me int64, now time.Time) ([]workerRow, error) {
+	alive, err := collect(ctx, q, qWorkersAlive, []any{me}, func(rows *sql.Rows) (workerRow, error) {
+		var w workerRow
 		err := rows.Scan(&w.id, &w.host, &w.pid, &w.start, &w.beat)
 		return w, err
 	})
-	var gone []int64
-	for _, w := range alive {
-		// All workers of a file are on one machine: a process that is gone needs no time to be silent.
-		ended := w.host == thisHost() && processStart(int(w.pid)) != w.start
-		if ended || now.Sub(fromMs(w.beat)) >= silentAfter {
-			gone = append(gone, w.id)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return gone, err
+	db.sight.seen(now)
+	since := db.sight.start()
+	return slices.DeleteFunc(alive, func(w workerRow) bool {
+		// A process of this machine that is gone needs no time to be silent.
+		ended := w.host == thisHost() && processStart(int(w.pid)) != w.start
+		silent := now.Sub(fromMs(w.beat)) >= silentAfter && now.Sub(since) >= silentAfter
+		return !ended && !silent
+	}), nil
 }
 
 // bury settles the rows of a worker that will not answer for them. What was not begun is simply open again; of what

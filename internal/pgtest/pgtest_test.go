@@ -13,11 +13,8 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	a, b := pgtest.Database(t), pgtest.Database(t)
 	pgtest.Query(t, a, "CREATE TABLE t (n BIGINT)")
-	if got := pgtest.Query(t, b, "SELECT COUNT(*) FROM pg_tables WHERE tablename = 't'"); got != "0" {
-		t.Errorf("the other database has %s such tables", got)
-	}
-	if got := pgtest.Query(t, pgtest.Bouncer(t, a), "SELECT COUNT(*) FROM pg_tables WHERE tablename = 't'"); got != "1" {
-		t.Errorf("through PgBouncer there are %s such tables", got)
+	if got := pgtest.Query(t, b, "SELECT to_regclass('t') IS NULL"); got != "t" {
+		t.Error("the other database has the table")
 	}
 }
 
@@ -25,6 +22,9 @@ func TestAServerIsStoppedAndStartedAgain(t *testing.T) {
 	s := pgtest.Start(t)
 	dsn := s.Database(t)
 	pgtest.Query(t, dsn, "CREATE TABLE t (n BIGINT)")
+	if got := pgtest.Query(t, pgtest.Bouncer(t, dsn), "SELECT COUNT(*) FROM t"); got != "0" {
+		t.Errorf("through PgBouncer: %s", got)
+	}
 	s.Stop(t, syscall.SIGINT)
 	s.Again(t)
 	if got := pgtest.Query(t, dsn, "SELECT COUNT(*) FROM t"); got != "0" {
