@@ -214,6 +214,73 @@ func TestRunWaitsForADatabaseThatIsDown(t *testing.T) {
 	})
 }
 
+// The database goes away in the middle, before it has done what was asked or after, and the answer is lost.
+func TestADatabaseThatGoesAwayCostsNoMail(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		away func(st *fakeStore, fail func(string) error)
+	}{
+		{"before", func(st *fakeStore, fail func(string) error) { st.fail = fail }},
+		{"after", func(st *fakeStore, fail func(string) error) { st.lose = fail }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				st, wire := newStore(t, 200), &fakeWire{}
+				wire.send = func(context.Context, int, outbox.Envelope) outbox.Reply {
+					time.Sleep(200 * time.Millisecond)
+					return outbox.Reply{Stage: outbox.StageDot, Code: 250, Text: "ok"}
+				}
+				began, sent := time.Now(), 0
+				away := func() bool { d := time.Since(began); return d > 2*time.Second && d < 14*time.Second }
+				c.away(st, func(string) error {
+					if away() {
+						return fmt.Errorf("port %d: %w", time.Since(began), zonewire.ErrUnavailable)
+					}
+					return nil
+				})
+				stop := start(t, newAgent(st, wire, outbox.Options{Connections: 5, Log: slog.New(slog.NewTextHandler(&log, nil))}))
+				time.Sleep(3 * time.Second)
+				wire.mu.Lock()
+				sent = len(wire.ids)
+				wire.mu.Unlock()
+				time.Sleep(10 * time.Second)
+				wire.mu.Lock()
+				if c.name == "before" && len(wire.ids) != sent {
+					t.Errorf("%d mails were sent while nothing could be recorded", len(wire.ids)-sent)
+				}
+				wire.mu.Unlock()
+				time.Sleep(2 * time.Minute)
+				stop()
+				if n := wire.once(t); n != 200 || st.counts()[zonewire.Accepted] != 200 {
+					t.Errorf("%d mails sent, %v", n, st.counts())
+				}
+				if n := strings.Count(log.String(), "level=ERROR"); n < 1 || n > 2 || strings.Contains(log.String(), "level=WARN") {
+					t.Errorf("logged %d errors, want one of the outbox and one of its heart:\n%s", n, log.String())
+				}
+				if !strings.Contains(log.String(), "the database is back") {
+					t.Errorf("the log does not tell that it is over:\n%s", log.String())
+				}
+				st.settled()
+			})
+		})
+	}
+}
+
+func TestRunEndsWellWhileTheDatabaseIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, wire := newStore(t, 40), &fakeWire{}
+		stop := start(t, newAgent(st, wire, outbox.Options{Connections: 3}))
+		time.Sleep(10 * time.Second)
+		st.mu.Lock()
+		st.fail = func(string) error { return zonewire.ErrUnavailable }
+		st.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		stop()
+		wire.once(t)
+	})
+}
+
 func TestRunWaitsForAServerThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

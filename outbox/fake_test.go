@@ -18,6 +18,7 @@ import (
 type fakeStore struct {
 	t    testing.TB
 	fail func(call string) error // nil: nothing fails
+	lose func(call string) error // likewise, after what was asked is done
 
 	mu       sync.Mutex
 	rows     map[int64]*row
@@ -65,6 +66,14 @@ func (s *fakeStore) failing(call string) error {
 		return nil
 	}
 	return s.fail(call)
+}
+
+// done is the answer to what was done.
+func (s *fakeStore) done(call string, err error) error {
+	if err != nil || s.lose == nil {
+		return err
+	}
+	return s.lose(call)
 }
 
 func (s *fakeStore) StartWorker(ctx context.Context, now time.Time) (int64, error) {
@@ -143,6 +152,9 @@ func (s *fakeStore) Claim(ctx context.Context, worker int64, n int, room func(st
 		r.state, r.worker, r.job.Claim, r.job.Troubled = zonewire.Leased, worker, s.claims, p.Troubled()
 		c.Jobs = append(c.Jobs, r.job)
 	}
+	if err := s.done("Claim", nil); err != nil {
+		return zonewire.Claim{}, err
+	}
 	return c, nil
 }
 
@@ -165,7 +177,7 @@ func (s *fakeStore) Begin(ctx context.Context, job zonewire.Job, now time.Time) 
 	if err := s.failing("Begin"); err != nil {
 		return err
 	}
-	return s.begin(job, now)
+	return s.done("Begin", s.begin(job, now))
 }
 
 func (s *fakeStore) begin(job zonewire.Job, now time.Time) error {
@@ -190,7 +202,7 @@ func (s *fakeStore) Finish(ctx context.Context, job zonewire.Job, out zonewire.O
 	if err := s.failing("Finish"); err != nil {
 		return err
 	}
-	return s.finish(job, out, now)
+	return s.done("Finish", s.finish(job, out, now))
 }
 
 func (s *fakeStore) finish(job zonewire.Job, out zonewire.Outcome, now time.Time) error {
@@ -223,7 +235,8 @@ func (s *fakeStore) Turn(ctx context.Context, job zonewire.Job, out zonewire.Out
 			return nil, nil, err
 		}
 	}
-	return s.finish(job, out, now), s.begin(next, now), nil
+	lost, taken = s.finish(job, out, now), s.begin(next, now)
+	return lost, taken, s.done("Turn", nil)
 }
 
 func (s *fakeStore) Variant(ctx context.Context, id int64) (zonewire.Variant, error) {

@@ -6,6 +6,8 @@
 //   - A delivery is begun in the store before the first command that names it, and finished after the server's answer.
 //     What was begun and not finished, nobody knows: the store decides, so a crash costs at most one repeat a connection.
 //   - One recipient a transaction, and only the reply to the final dot decides that a mail went out.
+//   - What cannot be recorded is not sent: while the database is away nothing is begun, and what was sent before is recorded when
+//     it is back.
 //   - Trouble with the server itself (it does not answer, offers no TLS, refuses the login) is no delivery's fault: none
 //     is begun, and the connection is tried again, further and further apart.
 //   - A lost connection and a reply nobody understands are temporary. A refusal is final only if it speaks of the

@@ -13,6 +13,7 @@ import (
 
 	"zonewire"
 	"zonewire/internal/provider"
+	"zonewire/internal/trouble"
 )
 
 // Times of the loops.
@@ -22,8 +23,9 @@ const (
 	idleAfter    = 10 * time.Second // an unused connection is closed; servers hang up after a minute or more
 	settleEvery  = 50 * time.Millisecond
 	storeTimeout = 15 * time.Second
-	drainTries   = 3           // failures of server or store in a row that Drain bears
-	paceWait     = time.Minute // how long Drain waits for a provider that holds mail back
+	storeSeldom  = 5 * time.Second // between two tries of a call that the database fails again and again
+	drainTries   = 3               // failures of server or store in a row that Drain bears
+	paceWait     = time.Minute     // how long Drain waits for a provider that holds mail back
 )
 
 // shift is one run of an agent: a feeder that claims jobs, senders that each hold a connection, and a heartbeat.
@@ -34,6 +36,7 @@ type shift struct {
 	worker   atomic.Int64
 	hard     context.Context // ends the grace time after the shift was told to stop
 	queue    *queue          // a job goes only to a sender that has a connection: nobody sits on one while the server is down
+	database *trouble.Trouble
 
 	mu        sync.Mutex
 	progress  Progress
@@ -48,6 +51,7 @@ type jobKey struct {
 
 func (s *shift) work(ctx context.Context) error {
 	s.gate = newGate(s.transport, s.patience, s.options.Log)
+	s.database = trouble.New(s.options.Log, "outbox waits for the database", "outbox goes on: the database is back")
 	s.queue = newQueue(s.options.Connections, s.wanted(), s.options.Limits)
 	if err := s.signOn(ctx); err != nil {
 		return quiet(ctx, err)
@@ -109,11 +113,7 @@ func (s *shift) feed(ctx context.Context) error {
 			}
 			continue
 		}
-		var claim zonewire.Claim
-		err := s.persist(ctx, "claim", func(ctx context.Context) (err error) {
-			claim, err = s.store.Claim(ctx, s.worker.Load(), want-waiting, s.queue.room, time.Now())
-			return err
-		})
+		claim, err := s.claim(ctx, want-waiting)
 		wait := pollEvery
 		if free := time.Until(claim.FreeAt); !claim.FreeAt.IsZero() && free < wait {
 			wait = max(settleEvery, free)
@@ -141,6 +141,24 @@ func (s *shift) feed(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// claim takes jobs. What a claim that failed has taken nobody knows, and no other worker could claim it while this one lives:
+// all that is not begun is given back before the next.
+func (s *shift) claim(ctx context.Context, n int) (claim zonewire.Claim, err error) {
+	failed := false
+	err = s.persist(ctx, "claim", func(ctx context.Context) (err error) {
+		if failed {
+			s.queue.clear()
+			if _, err := s.store.Release(ctx, s.worker.Load(), time.Now()); err != nil {
+				return err
+			}
+		}
+		claim, err = s.store.Claim(ctx, s.worker.Load(), n, s.queue.room, time.Now())
+		failed = err != nil
+		return err
+	})
+	return claim, err
 }
 
 // rest waits until more jobs are wanted, at most so long; false when ctx has ended.
@@ -215,7 +233,7 @@ func (s *shift) begin(ctx context.Context, job zonewire.Job, room []byte) (*begu
 		return nil, quiet(ctx, err)
 	}
 	if out != nil {
-		return nil, s.finish(job, *out)
+		return nil, s.finish(job, *out, false)
 	}
 	if err := s.limiter.Wait(ctx); err != nil { // also when there is no limit and ctx has ended
 		return nil, quiet(ctx, err)
@@ -249,7 +267,7 @@ func (s *shift) deliver(ctx context.Context, conn Conn, m begun, used map[string
 		}
 	}
 	defer s.queue.done(m.job)
-	return nil, errors.Join(s.finish(m.job, out), s.observe(m.job, out, m.envelope.To, m.at))
+	return nil, errors.Join(s.finish(m.job, out, false), s.observe(m.job, out, m.envelope.To, m.at))
 }
 
 // turn records an accepted mail and begins the job that took its place, in one write if it can. It gives nothing, and
@@ -262,7 +280,7 @@ func (s *shift) turn(ctx context.Context, m begun, out zonewire.Outcome, job zon
 	}()
 	envelope, failed, err := s.compose(ctx, job, m.envelope.Message)
 	if err != nil || failed != nil || !s.limiter.Allow() {
-		return s.oneByOne(ctx, m, out, job)
+		return s.oneByOne(ctx, m, out, job, false)
 	}
 	now := time.Now()
 	var lost, taken error
@@ -271,7 +289,7 @@ func (s *shift) turn(ctx context.Context, m begun, out zonewire.Outcome, job zon
 		return err
 	})
 	if err != nil {
-		return s.oneByOne(ctx, m, out, job)
+		return s.oneByOne(ctx, m, out, job, true)
 	}
 	s.recorded(m.job, out, lost)
 	if taken != nil {
@@ -282,9 +300,9 @@ func (s *shift) turn(ctx context.Context, m begun, out zonewire.Outcome, job zon
 	return next, s.observe(m.job, out, m.envelope.To, m.at)
 }
 
-// oneByOne records a mail and begins the next job, each as patiently as it needs.
-func (s *shift) oneByOne(ctx context.Context, m begun, out zonewire.Outcome, job zonewire.Job) (*begun, error) {
-	if err := errors.Join(s.finish(m.job, out), s.observe(m.job, out, m.envelope.To, m.at)); err != nil {
+// oneByOne records a mail and begins the next job, each as patiently as it needs. tried tells that both may be recorded.
+func (s *shift) oneByOne(ctx context.Context, m begun, out zonewire.Outcome, job zonewire.Job, tried bool) (*begun, error) {
+	if err := errors.Join(s.finish(m.job, out, tried), s.observe(m.job, out, m.envelope.To, m.at)); err != nil {
 		return nil, err
 	}
 	return s.begin(ctx, job, m.envelope.Message)
@@ -368,9 +386,17 @@ func (s *shift) uncomposed(job zonewire.Job, err error) *zonewire.Outcome {
 	return out
 }
 
-// finish records an outcome. It tries until the grace time is over: what is not recorded may be sent again.
-func (s *shift) finish(job zonewire.Job, out zonewire.Outcome) error {
-	err := s.persist(s.hard, "finish", func(ctx context.Context) error { return s.store.Finish(ctx, job, out, time.Now()) })
+// finish records an outcome. It tries until the grace time is over: what is not recorded may be sent again. A claim that is gone
+// after a try that failed, which tried tells of one before, has gone with that try: it was recorded.
+func (s *shift) finish(job zonewire.Job, out zonewire.Outcome, tried bool) error {
+	err := s.persist(s.hard, "finish", func(ctx context.Context) error {
+		err := s.store.Finish(ctx, job, out, time.Now())
+		if tried && errors.Is(err, zonewire.ErrLost) {
+			return nil
+		}
+		tried = true
+		return err
+	})
 	if err != nil && !errors.Is(err, zonewire.ErrLost) {
 		s.options.Log.Error("outcome is not recorded", append(outcomeFields(job, out), "err", err)...)
 		return err
@@ -426,7 +452,12 @@ func (s *shift) count(job zonewire.Job, out zonewire.Outcome) {
 // fails when ctx ends or patience does. The call itself is not cut off by ctx: a cancelled write leaves it open whether
 // it happened.
 func (s *shift) persist(ctx context.Context, what string, call func(context.Context) error) error {
-	wait := time.Second
+	wait, waits := time.Second, false
+	defer func() {
+		if waits {
+			s.database.Done()
+		}
+	}()
 	for try := 1; ; try++ {
 		err := bounded(ctx, call)
 		if err == nil || errors.Is(err, zonewire.ErrLost) || errors.Is(err, zonewire.ErrNotFound) {
@@ -435,11 +466,14 @@ func (s *shift) persist(ctx context.Context, what string, call func(context.Cont
 		if try == s.patience {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		s.options.Log.Error("outbox waits for the database", "doing", what, "err", err, "again_in", wait)
+		if !waits {
+			waits = true
+			s.database.Wait(fmt.Errorf("%s: %w", what, err))
+		}
 		if sleep(ctx, wait) != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		wait = min(2*wait, 30*time.Second)
+		wait = min(2*wait, storeSeldom)
 	}
 }
 
@@ -461,21 +495,21 @@ func (s *shift) signOn(ctx context.Context) error {
 // beat says that the worker lives, until the shift is over. A worker that was given up, because the machine slept or
 // the database was away, is followed by a new one: the claims of the old one fail by themselves.
 func (s *shift) beat() {
+	living := trouble.New(s.options.Log, "heartbeat fails", "the heart beats again")
 	for sleep(s.hard, beatEvery) == nil {
 		err := bounded(s.hard, func(ctx context.Context) error { return s.store.Beat(ctx, s.worker.Load(), time.Now()) })
 		if errors.Is(err, zonewire.ErrLost) || errors.Is(err, zonewire.ErrNotFound) {
 			s.options.Log.Warn("worker was given up, starting a new one")
 			err = s.signOn(s.hard)
 		}
-		if err != nil {
-			s.options.Log.Error("heartbeat", "err", err)
-		}
+		living.Is(err)
 	}
 }
 
-// signOff gives back what was not begun.
+// signOff gives back what was not begun. A daemon that stops while the database is away leaves that to whoever finds its worker
+// silent.
 func (s *shift) signOff(ctx context.Context) error {
-	return bounded(ctx, func(ctx context.Context) error {
+	err := bounded(ctx, func(ctx context.Context) error {
 		_, err := s.store.Release(ctx, s.worker.Load(), time.Now())
 		if err != nil {
 			err = fmt.Errorf("release deliveries: %w", err)
@@ -485,4 +519,9 @@ func (s *shift) signOff(ctx context.Context) error {
 		}
 		return err
 	})
+	if err != nil && s.patience == 0 {
+		s.options.Log.Warn("worker did not sign off, its mail waits until others take it over", "err", err)
+		return nil
+	}
+	return err
 }

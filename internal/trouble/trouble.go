@@ -21,7 +21,7 @@ type Trouble struct {
 
 	mu      sync.Mutex
 	on      bool
-	waiting int // calls between Wait and Done
+	waiting int  // calls between Wait and Done
 	away    bool // it was the database
 	said    time.Time
 }
