@@ -267,6 +267,28 @@ func TestADatabaseThatGoesAwayCostsNoMail(t *testing.T) {
 	}
 }
 
+func TestWhatAClaimHasTakenWhoseAnswerIsLostGoesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, wire := newStore(t, 40), &fakeWire{}
+		claims := 0
+		st.lose = func(call string) error {
+			if call == "Claim" {
+				if claims++; claims == 1 {
+					return zonewire.ErrUnavailable
+				}
+			}
+			return nil
+		}
+		stop := start(t, newAgent(st, wire, outbox.Options{Connections: 3}))
+		time.Sleep(time.Minute)
+		if n := st.counts()[zonewire.Accepted]; n != 40 {
+			t.Errorf("%d mails of 40 were sent", n)
+		}
+		stop()
+		wire.once(t)
+	})
+}
+
 func TestRunEndsWellWhileTheDatabaseIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, wire := newStore(t, 40), &fakeWire{}
