@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // answer is a whole answer.
@@ -116,8 +117,8 @@ func problemOf(err error) *problem {
 		return problemf(http.StatusNotFound, "%v", err)
 	case errors.Is(err, zonewire.ErrGone):
 		return problemf(http.StatusGone, "%v", err)
-	case errors.Is(err, zonewire.ErrBusy), errors.Is(err, zonewire.ErrFull), errors.Is(err, zonewire.ErrReadOnly), errors.Is(err, context.Canceled):
-		p := problemf(http.StatusServiceUnavailable, "the database cannot be written now; try again")
+	case errors.Is(err, zonewire.ErrBusy), errors.Is(err, zonewire.ErrFull), errors.Is(err, zonewire.ErrReadOnly), trouble.Away(err), errors.Is(err, context.Canceled):
+		p := problemf(http.StatusServiceUnavailable, "the database is not available now; try again")
 		p.header = http.Header{"Retry-After": {retryAfter}}
 		return p
 	}
@@ -138,7 +139,7 @@ func fieldOf(message string) string {
 // failure is the answer that a failure becomes. What is our own fault is logged; what a client gave up is not.
 func (h *handler) failure(c *call, err error) answer {
 	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) && (!trouble.Away(err) || h.seldom.Fails("api", err, c.now)) {
 		h.Log.Error("api request failed", "method", c.Method, "route", c.route.path, "key", c.key.Name, "err", err)
 	}
 	if c.collector() {

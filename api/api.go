@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // Store is what the API reads and changes.
@@ -115,6 +116,8 @@ type handler struct {
 	Config
 	store Store
 	doc   []byte // the OpenAPI document
+
+	seldom trouble.Seldom // for a database that is away
 }
 
 // call is one request on its way through the API.

@@ -131,7 +131,7 @@ func TestABulkThatBreaksMidwaySaysHowFarItCame(t *testing.T) {
 	got := brief(t, s.do(ask{method: "POST", path: bulk, body: many(600), kind: "application/x-ndjson", header: header}).wants(t, http.StatusOK))
 	for i, want := range map[int]string{
 		499: "500 201 added id=500 zone=jintan-edz external_id=499",
-		500: "501 503 failed external_id=500 error=the database cannot be written now; try again",
+		500: "501 503 failed external_id=500 error=the database is not available now; try again",
 		600: "read=600 added=500 updated=0 unchanged=0 rejected=100 errors=true",
 	} {
 		if got[i] != want {
@@ -157,6 +157,8 @@ func TestOurOwnFaultIsToldApart(t *testing.T) {
 		{"a busy database", fmt.Errorf("push: %w", zonewire.ErrBusy), 503, "5", true},
 		{"a full disk", zonewire.ErrFull, 503, "5", true},
 		{"a database that cannot be written", zonewire.ErrReadOnly, 503, "5", true},
+		{"a database that is away", fmt.Errorf("push: %w", zonewire.ErrUnavailable), 503, "5", true},
+		{"a database that hangs", fmt.Errorf("push: %w", context.DeadlineExceeded), 503, "5", true},
 		{"a client that hung up", fmt.Errorf("push: %w", context.Canceled), 503, "5", false},
 		{"anything else", errors.New("disk I/O error of /var/lib/secret"), 500, "", true},
 	} {

@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"zonewire"
 )
 
 const idempotencyKey = "Idempotency-Key"
+
+// keepIn bounds an answer and the keeping of it, once a request has begun.
+const keepIn = 30 * time.Second
 
 // once answers a request that carries an Idempotency-Key (IETF draft-ietf-httpapi-idempotency-key-header-07): the first is
 // answered and the answer kept for a day, a repeat gets it again. What failed by our fault is forgotten and may be tried
@@ -38,7 +42,8 @@ func (h *handler) once(c *call) (answer, error) {
 	}
 
 	// From here on the client may hang up, and the name must not stay taken.
-	ctx := context.WithoutCancel(c.Context())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), keepIn)
+	defer cancel()
 	kept := false
 	defer func() {
 		if kept {

@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // Bounds of the listener, beside the size of a mail.
@@ -25,6 +26,7 @@ const (
 	maxConnections = 50
 	idleFor        = time.Minute
 	finishWithin   = 10 * time.Second // what is under way when it has to stop
+	storeWithin    = 20 * time.Second // then the sender is told to come again; it would wait for minutes (RFC 5321 section 4.5.3.2)
 )
 
 // Sink takes what the listener has accepted.
@@ -59,6 +61,7 @@ type Listener struct {
 	listener net.Listener
 	work     context.Context // of the transactions: it outlives the one that Run got
 	begun    sync.WaitGroup  // calls of Data: some run on goroutines that go-smtp does not wait for
+	seldom   trouble.Seldom
 
 	mu       sync.Mutex
 	stopping bool
@@ -274,10 +277,11 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 		if !ok {
 			return errNoAddress
 		}
-		known, err := s.sink.Known(s.work, job, subscription)
+		ctx, cancel := context.WithTimeout(s.work, storeWithin)
+		defer cancel()
+		known, err := s.sink.Known(ctx, job, subscription)
 		if err != nil {
-			s.opts.Log.Error("look up the address of a returned mail", "error", err)
-			return errLater
+			return s.later("look up the address of a returned mail", err)
 		}
 		if !known {
 			return errNoAddress
@@ -303,12 +307,21 @@ func (s *session) Data(r io.Reader) error {
 		// Anyone can write to postmaster that a reader is gone. Without proof it is for a person to judge.
 		b = zonewire.Bounce{Kind: zonewire.BounceUnknown, Text: b.Text, Hash: b.Hash, Raw: raw[:min(len(raw), maxRaw)]}
 	}
-	if err := s.sink.Record(s.work, b); err != nil {
-		s.opts.Log.Error("record a returned mail", "error", err)
-		return errLater
+	ctx, cancel := context.WithTimeout(s.work, storeWithin)
+	defer cancel()
+	if err := s.sink.Record(ctx, b); err != nil {
+		return s.later("record a returned mail", err)
 	}
 	s.opts.Log.Info("mail returned", "kind", string(b.Kind), "verdict", string(b.Judgement.Verdict), "delivery", delivery(b))
 	return nil
+}
+
+// later answers when the database fails: nothing is taken that is not stored.
+func (l *Listener) later(what string, err error) error {
+	if l.seldom.Fails(what, err, time.Now()) {
+		l.opts.Log.Error(what, "error", err)
+	}
+	return errLater
 }
 
 func delivery(b zonewire.Bounce) int64 {

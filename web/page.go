@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/language"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // answer is a handler that hands its failure up: route turns it into a page.
@@ -88,11 +89,11 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = errUnknown
 	case errors.Is(err, zonewire.ErrGone):
 		p = &problem{http.StatusGone, "gone"}
-	case errors.Is(err, zonewire.ErrBusy):
+	case errors.Is(err, zonewire.ErrBusy), errors.Is(err, zonewire.ErrFull), errors.Is(err, zonewire.ErrReadOnly), trouble.Away(err):
 		p = &problem{http.StatusServiceUnavailable, "busy"}
 		w.Header().Set("Retry-After", "5")
 	}
-	if p.status >= 500 && !errors.Is(err, context.Canceled) {
+	if p.status >= 500 && !errors.Is(err, context.Canceled) && (!trouble.Away(err) || s.seldom.Fails("page", err, s.Now())) {
 		s.Log.Error("page failed", "route", r.Pattern, "err", err)
 	}
 	w.Header().Set("Cache-Control", "no-store")

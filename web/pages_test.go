@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 func TestStatus(t *testing.T) {
@@ -449,6 +451,8 @@ func TestFailureShowsNoInternals(t *testing.T) {
 	}{
 		{"an unknown failure is ours", errors.New("sql: secret column leaves"), 500},
 		{"a busy database is asked again", fmt.Errorf("zones: %w", zonewire.ErrBusy), 503},
+		{"a database that is away is asked again", fmt.Errorf("zones: %w", zonewire.ErrUnavailable), 503},
+		{"a database that hangs is asked again", fmt.Errorf("zones: %w", context.DeadlineExceeded), 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := sample()
@@ -460,8 +464,14 @@ func TestFailureShowsNoInternals(t *testing.T) {
 				if w.Code != tt.want || strings.Contains(w.Body.String(), "secret") {
 					t.Errorf("%s: status %d, want %d\n%s", path, w.Code, tt.want, w.Body)
 				}
+				if again := w.Header().Get("Retry-After"); (again != "") != (tt.want == 503) {
+					t.Errorf("%s: Retry-After %q with %d", path, again, w.Code)
+				}
 				checkHeaders(t, w)
 				checkPage(t, w, zonewire.LocaleZH)
+			}
+			if n := strings.Count(log.String(), "page failed"); trouble.Away(tt.err) && n != 1 {
+				t.Errorf("logged %d times, want once for all pages:\n%s", n, log)
 			}
 			if log.Len() == 0 || strings.Contains(log.String(), token(zonewire.PurposeUnsubscribe, activeSub)) {
 				t.Errorf("log is empty or holds a token: %s", log)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 	"zonewire/templates"
 )
 
@@ -116,6 +117,7 @@ type server struct {
 	stamps  stamps
 	// searches holds those under way: each may read all that the database has.
 	searches chan struct{}
+	seldom   trouble.Seldom // for a database that is away
 }
 
 // New gives the handler of every page. It answers each path of its own and, as the last resort of a mux, any other

@@ -3,6 +3,7 @@
 package trouble
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -62,7 +63,7 @@ func (t *Trouble) Done() {
 }
 
 func (t *Trouble) say(err error) {
-	away := errors.Is(err, zonewire.ErrUnavailable)
+	away := Away(err)
 	if t.on && t.away == away && time.Since(t.said) < sayAgain {
 		return
 	}
@@ -86,9 +87,14 @@ type Seldom struct {
 
 const maxSaid = 10_000 // things to remember, which strangers' hosts are among
 
+// Away reports whether a failure is that the database is away: it says so, or was not waited for any longer.
+func Away(err error) bool {
+	return errors.Is(err, zonewire.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // Fails reports whether it is to be said now that a thing has failed. While the database is away, all that needs it are one.
 func (s *Seldom) Fails(what string, err error, now time.Time) bool {
-	if errors.Is(err, zonewire.ErrUnavailable) {
+	if Away(err) {
 		what = zonewire.ErrUnavailable.Error()
 	}
 	return s.Say(what, now)
