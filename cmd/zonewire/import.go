@@ -108,7 +108,7 @@ func (a *app) importArticles(ctx context.Context, in inputs, opts ingest.Options
 	mode := mayCreate
 	if dryRun {
 		im.result.Articles = &[]api.Article{}
-		if exists, err := databaseExists(a.cfg.DB); err == nil && !exists {
+		if exists, err := databaseExists(ctx, a.cfg.DB); err == nil && !exists {
 			return im.run(ctx, in, opts) // a dry run makes no database
 		}
 		mode = mustExist

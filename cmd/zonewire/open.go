@@ -48,13 +48,13 @@ const (
 // database, which the next try takes, and never a database without its secret. For a database that exists no secret is
 // made: the links in all mails already sent would die.
 func openSession(ctx context.Context, s settings, mode openMode) (*session, error) {
-	exists, err := databaseExists(s.cfg.DB)
+	exists, err := databaseExists(ctx, s.cfg.DB)
 	if err != nil {
 		return nil, err
 	}
 	if !exists {
 		if mode == mustExist {
-			return nil, fmt.Errorf("database %s: %w: make it with `zonewire db migrate`, or name another with --db", s.cfg.DB, zonewire.ErrNotFound)
+			return nil, fmt.Errorf("database %s: %w: make it with `zonewire db migrate`, or name another with --db", maskPassword(s.cfg.DB), zonewire.ErrNotFound)
 		}
 		if err := ensureSecret(s); err != nil {
 			return nil, err
@@ -87,19 +87,19 @@ func openSession(ctx context.Context, s settings, mode openMode) (*session, erro
 
 // checkHome pauses sending when the database is a copy: see [store.DB.CheckHome].
 func checkHome(ctx context.Context, db *store.DB, s settings) (string, error) {
-	path, ok := databaseFile(s.cfg.DB)
-	if !ok {
-		return "", nil
-	}
-	home, err := homeOf(path)
+	home, err := homeOf(ctx, db, s.cfg.DB)
 	if err != nil {
 		return "", err
 	}
 	return db.CheckHome(ctx, zonewire.Act{At: time.Now(), By: "daemon"}, home)
 }
 
-// homeOf tells the machine and the file that a path names.
-func homeOf(path string) (store.Home, error) {
+// homeOf tells where a database is: the server and its database, or the machine and the file.
+func homeOf(ctx context.Context, db *store.DB, dsn string) (store.Home, error) {
+	path, ok := databaseFile(dsn)
+	if !ok {
+		return db.ServerHome(ctx)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return store.Home{}, fmt.Errorf("database: %w", err)
@@ -117,10 +117,10 @@ func homeOf(path string) (store.Home, error) {
 
 // databaseExists reports whether there is a database to open, and refuses a place where none can be. A file without
 // content is none yet.
-func databaseExists(dsn string) (bool, error) {
+func databaseExists(ctx context.Context, dsn string) (bool, error) {
 	path, ok := databaseFile(dsn)
 	if !ok {
-		return true, nil // a server: store tells
+		return store.Exists(ctx, dsn)
 	}
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {

@@ -17,12 +17,19 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"zonewire/internal/pgtest"
 )
 
 // TestMain makes the command zonewire for the scripts: this test binary under another name.
 func TestMain(m *testing.M) {
-	testscript.Main(cleaning{m}, map[string]func(){"zonewire": main})
+	testscript.Main(servers{cleaning{m}}, map[string]func(){"zonewire": main})
 }
+
+// servers is the package's tests, and the end of the PostgreSQL server that they share.
+type servers struct{ cleaning }
+
+func (s servers) Run() int { return pgtest.Main(s.cleaning) }
 
 // TestScripts runs testdata/script/*.txtar. Each begins in an empty folder, without any ZONEWIRE_ variable, and reads
 // like the manual. Besides testscript's own commands there is
@@ -30,12 +37,26 @@ func TestMain(m *testing.M) {
 //	exits CODE zonewire …   runs zonewire and wants this exit code
 //	origin FOLDER           serves a folder as a portal at $ORIGIN, with validators; a file 403 in it closes what is beside it
 //	asked FILE              writes what the portal was asked since the last time: a line each, with conditions
+//
+// Each runs on both engines; what is about a database that is a file stands behind [sqlite].
 func TestScripts(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { runScripts(t, nil) })
+	t.Run("postgres", func(t *testing.T) { runScripts(t, func() string { return pgtest.Database(t) }) })
+}
+
+// runScripts runs every script on a database of its own: a file in its folder, or what dsn gives.
+func runScripts(t *testing.T, dsn func() string) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: false,
 		RequireUniqueNames:  true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "origin": origin, "asked": asked},
+		Condition: func(cond string) (bool, error) {
+			if cond != "sqlite" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return dsn == nil, nil
+		},
 		Setup: func(env *testscript.Env) error {
 			var kept []string
 			for _, v := range env.Vars {
@@ -44,6 +65,9 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			env.Vars = append(kept, "TZ=Asia/Shanghai")
+			if dsn != nil {
+				env.Vars = append(env.Vars, "ZONEWIRE_DB="+dsn())
+			}
 			return nil
 		},
 	})
