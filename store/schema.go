@@ -21,7 +21,7 @@ func (t schemaTable) identity() bool { return t.key == "id" }
 // schemaTables are all tables but schema_version, each behind those that it refers to. A test compares them with both
 // engines' schemas.
 var schemaTables = []schemaTable{
-	// The rows that are only locked are PostgreSQL's, and must stay where they are.
+	// The rows that are only locked come with the schema, and must stay where they are.
 	{name: "counter", key: "name", own: "name IN ('writer', 'feed', 'sending')"},
 	{name: "meta", key: "name", own: "name = 'home'"},
 	{name: "audit", key: "id"},
