@@ -19,9 +19,12 @@ import (
 // onEachPair runs a test on fresh databases of each pair of engines: everything can be copied either way.
 func onEachPair(t *testing.T, test func(t *testing.T, from, to *store.DB)) {
 	t.Helper()
-	onEachEngine(t, func(t *testing.T, from *store.DB) {
-		onEachEngine(t, func(t *testing.T, to *store.DB) { test(t, from, to) })
-	})
+	engines := map[string]func(*testing.T) *store.DB{"sqlite": openSQLite, "postgres": openPostgres}
+	for from, source := range engines {
+		for to, target := range engines {
+			t.Run(from+" to "+to, func(t *testing.T) { test(t, source(t), target(t)) })
+		}
+	}
 }
 
 // declared asks an engine for its tables with their primary keys, and for its foreign keys.
@@ -116,7 +119,7 @@ func fill(t *testing.T, db *store.DB) {
 		refers[r[0]+"."+r[1]] = r[2]
 	}
 	numbers := []int64{math.MinInt64, -1, math.MaxInt64}
-	texts := []string{"", "湖滨 'quoted' \"?1\" $1\n\t\\", strings.Repeat("长文", 10_000)}
+	texts := []string{"", "湖滨 'quoted' \"?1\" $1\n\t\\", strings.Repeat("长文", 1000)}
 	blobs := [][]byte{{}, {0, 255, 10}, []byte(strings.Repeat("\x00", 3000))}
 	for _, name := range names {
 		rows, err := store.Reader(db).QueryContext(t.Context(), `SELECT * FROM "`+name+`" LIMIT 0`)
@@ -154,8 +157,8 @@ func fill(t *testing.T, db *store.DB) {
 	// To a row that comes later, to one before, to none.
 	for column, table := range refers {
 		if name, column, _ := strings.Cut(column, "."); name == table {
-			alter(t, db, fmt.Sprintf(`UPDATE "%s" SET "%s" = 30 WHERE id = 10`, name, column),
-				fmt.Sprintf(`UPDATE "%s" SET "%s" = 10 WHERE id = 20`, name, column))
+			behind(t, db, fmt.Sprintf(`UPDATE "%s" SET "%s" = 30 WHERE id = 10`, name, column))
+			behind(t, db, fmt.Sprintf(`UPDATE "%s" SET "%s" = 10 WHERE id = 20`, name, column))
 		}
 	}
 }
@@ -303,26 +306,17 @@ func TestACopyIsRefused(t *testing.T) {
 		refused("1 of digest", err)
 		refused("name an empty database", err)
 
-		alter(t, from, `UPDATE schema_version SET version = version + 1`)
+		behind(t, from, `UPDATE schema_version SET version = version + 1`)
 		_, err = from.Copy(t.Context(), at(day), to, nil)
 		refused("run zonewire db migrate", err)
 	})
-}
-
-func alter(t *testing.T, db *store.DB, texts ...string) {
-	t.Helper()
-	for _, text := range texts {
-		if _, err := store.Writer(db).ExecContext(t.Context(), text); err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-	}
 }
 
 // A target that does not keep what it is given is not taken for a copy.
 func TestACopyThatDiffersIsNotKept(t *testing.T) {
 	from, to := openSQLite(t), mustOpen(t, filepath.Join(t.TempDir(), "to.db"), store.Options{Create: true, Matcher: exactNames})
 	planned(t, from, 2)
-	alter(t, to, `CREATE TRIGGER forget AFTER INSERT ON delivery BEGIN UPDATE delivery SET reason = 'x' WHERE id = NEW.id; END`)
+	behind(t, to, `CREATE TRIGGER forget AFTER INSERT ON delivery BEGIN UPDATE delivery SET reason = 'x' WHERE id = NEW.id; END`)
 	if _, err := from.Copy(t.Context(), at(day), to, nil); err == nil || !strings.Contains(err.Error(), "table delivery: wrote 2 rows") {
 		t.Errorf("got %v", err)
 	}
@@ -338,18 +332,18 @@ func TestACopyThatDiffersIsNotKept(t *testing.T) {
 func TestACopyOfManyRows(t *testing.T) {
 	onEachPair(t, func(t *testing.T, from, to *store.DB) {
 		addZone(t, from, "a", "甲区")
-		for n := 0; n < 3000; n += 500 {
+		for n := 0; n < 1500; n += 500 {
 			var batch []zonewire.Article
 			for i := range 500 {
 				batch = append(batch, news("a", n+i))
 			}
 			put(t, from, 0, batch...)
 		}
-		alter(t, from, `UPDATE article SET dup_of = 3001 - id WHERE id % 7 = 0`)
+		behind(t, from, `UPDATE article SET dup_of = 1501 - id WHERE id % 7 = 0`)
 		before := hashes(t, from)
 		_, err := from.Copy(t.Context(), at(0), to, nil)
 		check(t, err)
-		if got := hashes(t, to)["article"]; got != before["article"] || got.Rows != 3000 {
+		if got := hashes(t, to)["article"]; got != before["article"] || got.Rows != 1500 {
 			t.Errorf("got %+v, want %+v", got, before["article"])
 		}
 	})
