@@ -10,19 +10,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"zonewire"
+	"zonewire/internal/trouble"
 )
 
 // metrics exposes what the database knows, read at each scrape: the numbers are the ledger's own, so they sum after a
 // crash as before it.
 func (e *engine) metrics() http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &ledger{e},
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &ledger{e, trouble.New(e.log, "metrics incomplete", "metrics complete again")},
 		&serving{feeds: e.feeds.Stats, hub: e.hubStats})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
 
 // ledger collects the metrics that are counts in the database.
-type ledger struct{ e *engine }
+type ledger struct {
+	e        *engine
+	database *trouble.Trouble
+}
 
 var (
 	deliveriesDesc = prometheus.NewDesc("zonewire_deliveries", "Deliveries by state; they sum to the recipients of all digests.", []string{"state"}, nil)
@@ -54,9 +58,7 @@ func (l *ledger) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(readyDesc, oneIf(l.e.feeds.Ready()))
 	up := l.collect(ctx, gauge)
-	if up != nil {
-		l.e.log.Warn("metrics incomplete", "err", up)
-	}
+	l.database.Is(up)
 	gauge(failedDesc, oneIf(up == nil))
 }
 

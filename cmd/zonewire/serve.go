@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"zonewire/feed"
+	"zonewire/internal/trouble"
 )
 
 // newServe is "zonewire serve".
@@ -154,6 +155,23 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 	return g.Wait()
 }
 
+// How long a request waits for a database that hangs. A page has somebody before it; the API may push a thousand articles. Feeds
+// have bounds of their own, since most of what they serve asks nobody.
+const (
+	pageWait  = 8 * time.Second
+	apiWait   = 20 * time.Second
+	readyWait = 2 * time.Second
+)
+
+// within bounds what a request may take.
+func within(most time.Duration, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), most)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 // routes is everything on the public address.
 func (e *engine) routes(metrics bool) (http.Handler, error) {
 	pages, err := e.pages()
@@ -169,17 +187,17 @@ func (e *engine) routes(metrics bool) (http.Handler, error) {
 	mux.Handle(feed.ListPath, e.feeds)
 	mux.Handle(feed.StylesheetPath, e.feeds)
 	if e.cfg.WebSub.Enabled {
-		mux.Handle(hubPath, e.hub)
+		mux.Handle(hubPath, within(pageWait, e.hub))
 	}
-	mux.Handle("/websub/{token}", e.poller.Callback())
+	mux.Handle("/websub/{token}", within(pageWait, e.poller.Callback()))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok\n") })
-	mux.HandleFunc("GET /readyz", e.readyz)
+	mux.Handle("GET /readyz", &readiness{e, trouble.New(e.log, "not ready", "ready again")})
 	if metrics {
 		mux.Handle("GET /metrics", loopbackOnly(e.metrics()))
 	}
-	mux.Handle("/", pages)
+	mux.Handle("/", within(pageWait, pages))
 	// The API says all in JSON. The mux would answer a path that is not clean by itself, and with HTML.
-	api := e.api()
+	api := within(apiWait, e.api())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/") {
 			api.ServeHTTP(w, r)
@@ -196,12 +214,21 @@ func plainText(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text)) // the client went away: nothing to do
 }
 
-// readyz answers whether requests should come here: the database answers and the feeds are rendered.
-func (e *engine) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+// readiness answers whether requests should come here: the database answers and the feeds are rendered. Feeds are served
+// without: a balancer that knows no better place may send their readers all the same.
+type readiness struct {
+	*engine
+	database *trouble.Trouble
+}
+
+func (e *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyWait)
 	defer cancel()
-	if err := e.db.Ping(ctx); err != nil {
-		e.log.Warn("not ready", "err", err)
+	err := e.db.Ping(ctx)
+	if r.Context().Err() == nil { // else whoever asked has gone
+		e.database.Is(err)
+	}
+	if err != nil {
 		plainText(w, http.StatusServiceUnavailable, "the database does not answer\n")
 		return
 	}

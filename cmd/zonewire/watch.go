@@ -16,6 +16,7 @@ import (
 
 	"zonewire"
 	"zonewire/digest"
+	"zonewire/internal/trouble"
 	"zonewire/store"
 	"zonewire/templates"
 )
@@ -73,13 +74,14 @@ func (e *engine) newWatch() (*watch, error) {
 func (w *watch) Run(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	watching := trouble.New(w.log, "watch failed", "watching again")
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := w.beat(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				w.log.Error("watch failed", "err", err)
+			if err := w.beat(ctx, time.Now()); ctx.Err() == nil {
+				watching.Is(err)
 			}
 		}
 	}
