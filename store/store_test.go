@@ -24,6 +24,12 @@ func onEachEngine(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, openSQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { test(t, openPostgres(t)) })
+	t.Run("pgbouncer", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("the same once more: not with -short")
+		}
+		test(t, mustOpen(t, pgtest.Bouncer(t), store.Options{Create: true, Matcher: exactNames}))
+	})
 }
 
 func openPostgres(t *testing.T) *store.DB {

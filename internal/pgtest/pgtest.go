@@ -36,7 +36,8 @@ type Server struct {
 
 var shared struct {
 	sync.Mutex
-	server *Server
+	server  *Server
+	bouncer *bouncer // before it
 }
 
 // Main runs a package's tests and then stops the server that they shared. A package that uses [Database] calls it:
@@ -46,10 +47,14 @@ func Main(m interface{ Run() int }) int {
 	code := m.Run()
 	shared.Lock()
 	defer shared.Unlock()
-	if shared.server == nil {
-		return code
+	var err error
+	if shared.bouncer != nil {
+		err = shared.bouncer.stop()
 	}
-	if err := shared.server.remove(); err != nil {
+	if shared.server != nil {
+		err = errors.Join(err, shared.server.remove())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		return 1
 	}
