@@ -114,8 +114,10 @@ func (c *claims) move(to position) {
 // one goes on.
 func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider string) int, now time.Time) (zonewire.Claim, error) {
 	c := claiming{worker: worker, n: n, room: room, now: now}
-	// The driver watches a context that can end from a goroutine a statement; these are many, and short.
-	quick := context.WithoutCancel(ctx)
+	quick := ctx
+	if db.dialect.groups { // SQLite's driver watches a context that can end from a goroutine a statement; these are many, and short
+		quick = context.WithoutCancel(ctx)
+	}
 	idle, gone, err := db.idle(quick, &c)
 	if err != nil || idle {
 		return c.result(), readError("claim", err)

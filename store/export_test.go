@@ -1,6 +1,9 @@
 package store
 
-import "database/sql"
+import (
+	"database/sql"
+	"io/fs"
+)
 
 // Queries gives every registered SQL text, for tests that prepare and lint them.
 func Queries() []string {
@@ -22,3 +25,8 @@ func Writer(db *DB) *sql.DB { return db.w }
 
 // Reader gives the readers' pool.
 func Reader(db *DB) *sql.DB { return db.r }
+
+// MigrationFiles lists the migrations of an engine.
+func MigrationFiles(engine string) ([]string, error) {
+	return fs.Glob(migrations, "migrations/"+engine+"/*.sql")
+}
