@@ -82,7 +82,7 @@ func (db *DB) Copy(ctx context.Context, act zonewire.Act, to *DB, tell func(Copy
 		err = tx.Commit()
 	}
 	if err != nil {
-		return nil, readError("copy", err)
+		return nil, mapError(err)
 	}
 	return tables, nil
 }

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"zonewire/store"
+)
+
+func TestAVerificationTellsWhatIsWrong(t *testing.T) {
+	checks := []store.Check{
+		{Name: "windows follow each other"},
+		{Name: "deliveries sum to recipients", Wrong: 12, Examples: []string{"digest 1 has 2 recipients", "digest\n2"}},
+	}
+	var out bytes.Buffer
+	if err := (printer{w: &out}).verified(checks); !errors.Is(err, errReported) {
+		t.Errorf("got %v, want exit code 1", err)
+	}
+	want := `CHECK                         RESULT
+windows follow each other     ok
+deliveries sum to recipients  12 wrong
+
+deliveries sum to recipients:
+  digest 1 has 2 recipients
+  digest 2
+  and 10 more
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if err := (printer{w: &out}).verified(checks[:1]); err != nil {
+		t.Errorf("sound: %v", err)
+	}
+}
+
+func TestACopyHidesThePassword(t *testing.T) {
+	a := &app{settings: settings{cfg: Default()}}
+	v := a.viewCopy(&session{}, "postgres://zonewire:geheim@db/zonewire?sslmode=require", []store.CopiedTable{{Name: "zone", Rows: 3, Hash: strings.Repeat("ab", 32)}})
+	for _, json := range []bool{false, true} {
+		var out bytes.Buffer
+		if err := (printer{w: &out, json: json}).copied(v); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "geheim") || !strings.Contains(out.String(), "postgres://zonewire:********@db/zonewire?sslmode=require") {
+			t.Errorf("printed %s", out.String())
+		}
+	}
+}
