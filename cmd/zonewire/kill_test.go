@@ -1,168 +1,92 @@
 package main
 
 import (
-	"bytes"
 	"database/sql"
-	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"zonewire/internal/pgtest"
 	"zonewire/internal/smtptest"
 )
 
-// realBinary builds the program as a user would and gives its path; [cleaning] removes it.
-var realBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "zonewire-bin-")
-	if err != nil {
-		return "", err
-	}
-	binaryDir = dir
-	path := filepath.Join(dir, "zonewire")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
-
-var binaryDir string
-
-// cleaning is the package's tests, and the removal of the binary after them.
-type cleaning struct{ *testing.M }
-
-func (c cleaning) Run() int {
-	code := c.M.Run()
-	if binaryDir == "" {
-		return code
-	}
-	if err := os.RemoveAll(binaryDir); err != nil {
-		fmt.Fprintln(os.Stderr, "remove the binary:", err)
-		return 1
-	}
-	return code
-}
-
-// site is an installation in a folder of its own, driven by the real binary.
-type site struct {
-	t   *testing.T
-	bin string
-	dir string
-	env []string
-}
-
-func newSite(t *testing.T, env ...string) *site {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a test of the real binary: not with -short")
-	}
-	bin, err := realBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &site{t: t, bin: bin, dir: t.TempDir()}
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, envPrefix) {
-			s.env = append(s.env, v)
-		}
-	}
-	s.env = append(s.env, env...)
-	return s
-}
-
-// smtpEnv points an installation to a test server.
-func smtpEnv(srv *smtptest.Server) []string {
-	return []string{
-		"ZONEWIRE_MAIL_TRANSPORT=smtp", "ZONEWIRE_MAIL_HOST=" + srv.Host, fmt.Sprintf("ZONEWIRE_MAIL_PORT=%d", srv.Port),
-		"ZONEWIRE_MAIL_TLS=none", "ZONEWIRE_MAIL_FROM=News <news@example.com>",
-	}
-}
-
-func (s *site) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.bin, args...)
-	cmd.Dir, cmd.Env = s.dir, s.env
-	return cmd
-}
-
-// run runs a command to its end and wants success.
-func (s *site) run(args ...string) string {
-	s.t.Helper()
-	cmd := s.command(args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		s.t.Fatalf("zonewire %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr.String())
-	}
-	return string(out)
-}
-
-func (s *site) write(name, content string) {
-	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// fill makes a zone, a list of n readers, and a planned digest of one article.
-func (s *site) fill(n int) {
-	s.t.Helper()
-	readers := "email\n"
-	for i := range n {
-		readers += fmt.Sprintf("reader%d@example.net\n", i)
-	}
-	s.write("readers.csv", readers)
-	s.write("news.ndjson", `{"zone":"hubin","id":"1","title":"湖滨开发区新项目开工","content_text":"项目今日开工。","published":"`+time.Now().Format("2006-01-02")+`"}`+"\n")
-	s.run("zone", "add", "hubin", "--name", "湖滨经济开发区")
-	s.run("list", "add", "morning", "--title", "园区早报", "--schedule", "0 8 * * *", "--all")
-	s.run("article", "import", "news.ndjson")
-	s.run("subscriber", "import", "readers.csv", "--list", "morning", "--confirmed", "--consent", "test")
-	s.run("digest", "cut", "morning")
-}
-
-// counts gives what became of the first digest's recipients, and that they sum.
-func (s *site) counts() map[string]int {
-	s.t.Helper()
-	var d digestView
-	if err := json.Unmarshal([]byte(s.run("digest", "show", "1", "-o", "json")), &d); err != nil {
-		s.t.Fatal(err)
-	}
-	sum := 0
-	for _, n := range d.Counts {
-		sum += n
-	}
-	if sum != d.Recipients {
-		s.t.Errorf("counts %v sum to %d, want the %d recipients", d.Counts, sum, d.Recipients)
-	}
-	return d.Counts
-}
-
-// crash is how hard a crash test is. `make test-crash` runs the long one.
+// crash is how hard a crash test is. `make test-crash` runs the long ones.
 type crash struct{ readers, kills, freezes, connections int }
 
-var longCrash = flag.Bool("crash", false, "run the crash test of 5,000 readers, 50 kills and 3 freezes (some 3 minutes)")
+var (
+	longCrash   = flag.Bool("crash", false, "run the crash tests of 5,000 readers, 50 kills and 3 freezes (some 3 minutes an engine)")
+	quickCrash  = crash{readers: 1000, kills: 10, connections: 10}
+	frozenCrash = crash{readers: 300, freezes: 1, connections: 10}
+)
 
 func TestKillNineLosesNobody(t *testing.T) {
-	crash{readers: 1000, kills: 10, connections: 10}.run(t)
+	quickCrash.drains(t)
 }
 
 func TestAFrozenSenderIsFollowedByAnotherAndMissesNobody(t *testing.T) {
-	crash{readers: 300, freezes: 1, connections: 10}.run(t)
+	t.Parallel() // it mostly waits
+	frozenCrash.drains(t)
+}
+
+func TestReplicasThatAreKilledOrFrozenLoseNobody(t *testing.T) {
+	t.Parallel() // it mostly waits
+	crash{readers: 1200, kills: 10, freezes: 1, connections: 4}.replicas(t)
 }
 
 func TestCrashLong(t *testing.T) {
 	if !*longCrash {
 		t.Skip("run it with -crash")
 	}
-	crash{readers: 5000, kills: 50, freezes: 3, connections: 10}.run(t)
+	t.Run("a file, one sender after another", crash{readers: 5000, kills: 50, freezes: 3, connections: 10}.drains)
+	t.Run("PostgreSQL, three replicas", crash{readers: 5000, kills: 50, freezes: 3, connections: 4}.replicas)
+}
+
+// brake is a mail server that answers only so many mails, and lets the others wait for their answer. So an accident
+// comes in the middle of a send, however fast the machine is.
+type brake struct {
+	mu             sync.Mutex
+	changed        *sync.Cond
+	taken, allowed int
+}
+
+func newBrake() *brake {
+	b := &brake{}
+	b.changed = sync.NewCond(&b.mu)
+	return b
+}
+
+// allow lets n mails in all be answered.
+func (b *brake) allow(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.allowed = n
+	b.changed.Broadcast()
+}
+
+func (b *brake) script(e smtptest.Event) smtptest.Action {
+	if e.Stage == smtptest.Dot {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for b.taken >= b.allowed {
+			b.changed.Wait()
+		}
+		b.taken++
+	}
+	return smtptest.Action{}
+}
+
+// next lets a share of the mails go for accident n, and says after how many in all it happens.
+func (c crash) next(n int, b *brake, srv *smtptest.Server, random *rand.Rand) int {
+	allowed, sent := c.readers*(n+1)/(c.kills+c.freezes+1), len(srv.Mails())
+	b.allow(allowed)
+	return sent + random.IntN(max(1, allowed-sent))
 }
 
 // freeze stops a process while it does not hold the database's lock: the kernel would keep that for it, and nobody
@@ -194,22 +118,17 @@ func (s *site) freeze(cmd *exec.Cmd) {
 	s.t.Fatal("the process always holds the lock")
 }
 
-// run sends one digest by drains that are killed, or frozen for longer than a worker may be silent, at random moments;
+// drains sends one digest by drains that are killed, or frozen for longer than a worker may be silent, at random moments;
 // each is followed by another. In the end everybody has the mail, nobody more often than there were accidents, a repeat
 // is the same message, and the counts sum after each.
-func (c crash) run(t *testing.T) {
+func (c crash) drains(t *testing.T) {
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	// Slow enough that every accident happens in the middle.
 	accidents := c.kills + c.freezes
-	pause := time.Duration(c.connections) * time.Duration(accidents) * 120 * time.Millisecond / time.Duration(c.readers)
-	srv := smtptest.New(t, smtptest.Options{Script: func(e smtptest.Event) smtptest.Action {
-		if e.Stage == smtptest.Dot || e.Stage == smtptest.Rcpt {
-			time.Sleep(pause / 2)
-		}
-		return smtptest.Action{}
-	}})
+	brake := newBrake()
+	srv := smtptest.New(t, smtptest.Options{Script: brake.script})
+	t.Cleanup(func() { brake.allow(math.MaxInt) }) // or the server cannot end
 	s := newSite(t, append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", c.connections))...)
 	s.fill(c.readers)
 
@@ -220,14 +139,12 @@ func (c crash) run(t *testing.T) {
 			t.Fatal(err)
 		}
 		freeze := n%max(1, accidents/max(1, c.freezes)) == 0 && len(frozen) < c.freezes
-		moment := time.Duration(random.Int64N(int64(180 * time.Millisecond)))
+		some := c.next(n, brake, srv, random)
 		if freeze {
-			for before := len(srv.Mails()); len(srv.Mails()) == before; { // it must hold something
-				time.Sleep(time.Millisecond)
-			}
-			moment /= 4
+			some++ // it must hold something
 		}
-		time.Sleep(moment)
+		s.within(time.Minute, "some more mails", func() bool { return len(srv.Mails()) >= some })
+		time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond))))
 		if freeze {
 			s.freeze(cmd)
 			frozen = append(frozen, cmd)
@@ -240,9 +157,7 @@ func (c crash) run(t *testing.T) {
 		}
 		s.counts()
 	}
-	if got := s.counts(); c.kills > 0 && got["accepted"] == c.readers {
-		t.Fatal("the accidents came too late: everything was sent before the last")
-	}
+	brake.allow(math.MaxInt)
 	// The next drain takes over from all of them; then those that were frozen go on, and must notice.
 	s.run("outbox", "drain")
 	for _, cmd := range frozen {
@@ -258,21 +173,85 @@ func (c crash) run(t *testing.T) {
 		t.Errorf("after %d accidents: %v, want all %d accepted", accidents, got, c.readers)
 	}
 
-	got := map[string]int{}
-	for _, m := range srv.Mails() {
+	repeats := everybodyHasIt(t, srv, c.readers, accidents*c.connections)
+	t.Logf("%d mails sent twice in %d kills and %d freezes", repeats, c.kills, c.freezes)
+}
+
+// everybodyHasIt checks that every reader of [site.writeSample] has the mail, and that repeats are within their bound and
+// the same message. It counts them.
+func everybodyHasIt(t *testing.T, srv *smtptest.Server, readers, bound int) (repeats int) {
+	t.Helper()
+	mails, got := srv.Mails(), map[string]int{}
+	for _, m := range mails {
 		got[m.To]++
 	}
-	for i := range c.readers {
+	for i := range readers {
 		if to := fmt.Sprintf("reader%d@example.net", i); got[to] == 0 {
 			t.Errorf("%s got nothing", to)
 		}
 	}
-	repeats := len(srv.Mails()) - c.readers
-	if repeats < 0 || repeats > accidents*c.connections {
-		t.Errorf("%d mails were sent twice, want at most one a connection and accident, %d", repeats, accidents*c.connections)
+	repeats = len(mails) - readers
+	if repeats < 0 || repeats > bound {
+		t.Errorf("%d mails were sent twice, want at most %d", repeats, bound)
 	}
-	if ids := srv.MessageIDs(); len(ids) != c.readers {
-		t.Errorf("%d different Message-IDs, want %d: a repeat must be the same message", len(ids), c.readers)
+	if ids := srv.MessageIDs(); len(ids) != readers {
+		t.Errorf("%d different Message-IDs, want %d: a repeat must be the same message", len(ids), readers)
 	}
+	return repeats
+}
+
+// replicas sends one digest by three daemons on one PostgreSQL database. One after another is killed and started anew, or
+// frozen for longer than a worker may be silent, each time when some more mails have gone. A freeze may catch a transaction:
+// the server ends it.
+func (c crash) replicas(t *testing.T) {
+	const senders = 3
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	accidents := c.kills + c.freezes
+	brake := newBrake()
+	srv := smtptest.New(t, smtptest.Options{Script: brake.script})
+	t.Cleanup(func() { brake.allow(math.MaxInt) }) // or the server cannot end
+	s := newPostgresSite(t, pgtest.Database(t), append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", c.connections))...)
+	s.fillAtOnce(c.readers)
+	var running [senders]*replica
+	for i := range running {
+		running[i] = s.replica(fmt.Sprintf("replica%d", i+1))
+	}
+	s.publish()
+
+	type ice struct {
+		*replica
+		until time.Time
+	}
+	var frozen []ice
+	thaw := func() {
+		for _, f := range frozen {
+			time.Sleep(time.Until(f.until))
+			f.signal(syscall.SIGCONT)
+		}
+		frozen = nil
+	}
+	defer thaw() // or it cannot be stopped
+	froze := 0
+	for n := range accidents {
+		some := c.next(n, brake, srv, random)
+		s.within(time.Minute, "some more mails", func() bool { return len(srv.Mails()) >= some })
+		i := random.IntN(senders)
+		if n%max(1, accidents/max(1, c.freezes)) == 0 && froze < c.freezes {
+			froze++
+			running[i].signal(syscall.SIGSTOP)
+			frozen = append(frozen, ice{running[i], time.Now().Add(21 * time.Second)}) // a worker silent for 20 s is given up
+		} else {
+			running[i].kill()
+		}
+		running[i] = s.replica(fmt.Sprintf("replica%d-%d", i+1, n))
+		s.counts()
+	}
+	brake.allow(math.MaxInt)
+	// What was frozen goes on, and must notice that others have its mails, or finish them if nobody has.
+	thaw()
+	s.within(time.Minute, "everybody's mail", func() bool { return s.counts()["accepted"] == c.readers })
+	repeats := everybodyHasIt(t, srv, c.readers, accidents*c.connections)
 	t.Logf("%d mails sent twice in %d kills and %d freezes", repeats, c.kills, c.freezes)
 }
