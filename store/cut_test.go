@@ -30,10 +30,10 @@ func TestAConnectionLostAtCommitChangesNothing(t *testing.T) {
 		{"an article is withdrawn", pgtest.Trap{Of: "set withdrawn_ms"}, anArticleIsWithdrawn},
 		{"alarms are settled", pgtest.Trap{Of: "insert into alarm"}, alarmsAreSettled},
 		{"mail is claimed", pgtest.Trap{Of: "set state = 1"}, mailIsClaimed},
-		{"a mail is begun", pgtest.Trap{Text: "attempts = attempts + 1"}, aMailIsBegun},
+		{"a mail is begun", pgtest.Trap{Text: "set began_ms = $3"}, aMailIsBegun},
 		{"a mail is finished", pgtest.Trap{Text: "set state = $3, done_ms"}, aMailIsFinished},
 		{"one mail follows another", pgtest.Trap{Text: "set state = $3, done_ms"}, oneMailFollowsAnother},
-		{"one mail follows another, and the second half is cut", pgtest.Trap{Text: "attempts = attempts + 1"}, oneMailFollowsAnother},
+		{"one mail follows another, and the second half is cut", pgtest.Trap{Text: "set began_ms = $3"}, oneMailFollowsAnother},
 		{"a refusal is finished", pgtest.Trap{Of: "set verdict"}, aRefusalIsFinished},
 	} {
 		for _, moment := range []pgtest.Moment{pgtest.Before, pgtest.During, pgtest.After} {
