@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,6 +68,27 @@ func failed(t *testing.T, what string, err error, expected ...error) bool {
 		t.Errorf("%s: %v", what, err)
 	}
 	return err != nil
+}
+
+func TestReplicasThatStartTogetherMakeOneDatabase(t *testing.T) {
+	for range 5 {
+		dsn := pgtest.Database(t)
+		var created atomic.Int64
+		replicas{}.atOnce(6, func(int, *store.DB) {
+			db, err := store.Open(context.WithoutCancel(t.Context()), dsn, store.Options{Create: true, Matcher: exactNames})
+			if failed(t, "open", err) {
+				return
+			}
+			if db.Created() {
+				created.Add(1)
+			}
+			failed(t, "close", db.Close())
+		})
+		// Who has created it makes the secret.
+		if created.Load() != 1 {
+			t.Errorf("%d say that they created the database, want one", created.Load())
+		}
+	}
 }
 
 func TestReplicasStoreAnArticleOnce(t *testing.T) {
