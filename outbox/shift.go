@@ -468,7 +468,7 @@ func (s *shift) persist(ctx context.Context, what string, call func(context.Cont
 		}
 		if !waits {
 			waits = true
-			s.database.Wait(fmt.Errorf("%s: %w", what, err))
+			s.database.Wait(err)
 		}
 		if sleep(ctx, wait) != nil {
 			return fmt.Errorf("%s: %w", what, err)
