@@ -47,8 +47,7 @@ func (d *dialect) migrations() ([]migration, error) {
 }
 
 var (
-	qSchemaTables  = sqlText(`SELECT COUNT(*) FROM {tables} WHERE name = 'schema_version'`)
-	qAnyTables     = sqlText(`SELECT COUNT(*) FROM {tables}`)
+	qSchemaTables  = sqlText(`SELECT COUNT(*), COUNT(CASE WHEN name = 'schema_version' THEN 1 END) FROM {tables}`)
 	qSchemaVersion = sqlText(`SELECT version FROM schema_version`)
 	qSchemaLock    = sqlText(`SELECT version FROM schema_version{lock}`)
 	qSchemaSet     = sqlText(`UPDATE schema_version SET version = ?1`)
@@ -101,35 +100,31 @@ func (db *DB) migrate(ctx context.Context, apply bool) error {
 // version reads the schema's version, making its table in an empty database if asked to. Where there is one it takes no
 // lock: a command that only reads must work while another process writes.
 func (db *DB) version(ctx context.Context, create bool) (int, error) {
-	var version, made int
+	var version, all, ours int
 	q := querier{db.w, db}
-	if err := q.row(ctx, qSchemaTables, nil, &made); err != nil {
+	if err := q.row(ctx, qSchemaTables, nil, &all, &ours); err != nil {
 		return 0, readError("schema version", err)
 	}
-	if made > 0 {
+	if ours > 0 {
 		err := q.row(ctx, qSchemaVersion, nil, &version)
 		return version, readError("schema version", err)
 	}
 	err := db.transact(ctx, "schema version", free, func(q querier) error {
-		var has, any int
-		if err := q.row(ctx, qSchemaTables, nil, &has); err != nil {
+		db.created = false
+		if err := q.row(ctx, qSchemaTables, nil, &all, &ours); err != nil {
 			return err
 		}
-		if has == 0 {
-			if err := q.row(ctx, qAnyTables, nil, &any); err != nil {
-				return err
-			}
-			if any > 0 {
-				return zonewire.Invalidf("it is a database of another program")
-			}
-			if !create {
-				return zonewire.Invalidf("it holds no zonewire database: run zonewire db migrate")
-			}
-			db.created = true
-			_, err := q.x.ExecContext(ctx, db.dialect.schemaTable)
-			return err
+		switch {
+		case ours > 0: // another process was faster
+			return q.row(ctx, qSchemaVersion, nil, &version)
+		case all > 0:
+			return zonewire.Invalidf("it is a database of another program")
+		case !create:
+			return zonewire.Invalidf("it holds no zonewire database: run zonewire db migrate")
 		}
-		return q.row(ctx, qSchemaVersion, nil, &version)
+		db.created = true
+		_, err := q.x.ExecContext(ctx, db.dialect.schemaTable)
+		return err
 	})
 	if err != nil && errors.Is(err, zonewire.ErrInvalid) {
 		return 0, errors.Unwrap(err)

@@ -166,12 +166,12 @@ func Exists(ctx context.Context, dsn string) (bool, error) {
 		return false, err
 	}
 	pool := postgresPool(config, 1)
-	var n int
-	err = pool.QueryRowContext(ctx, postgresDialect.rewrite(string(qSchemaTables))).Scan(&n)
+	var all, ours int
+	err = pool.QueryRowContext(ctx, postgresDialect.rewrite(string(qSchemaTables))).Scan(&all, &ours)
 	if err != nil {
 		err = fmt.Errorf("database %s on %s: %w", config.Database, config.Host, mapError(err))
 	}
-	return n > 0, errors.Join(err, pool.Close())
+	return ours > 0, errors.Join(err, pool.Close())
 }
 
 // Codes of PostgreSQL, appendix A of its manual.

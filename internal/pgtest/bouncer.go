@@ -80,6 +80,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 6
 max_client_conn = 200
+server_idle_timeout = 1
 `, s.Port, b.port)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return err
