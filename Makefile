@@ -1,6 +1,6 @@
 # `make help` lists the targets. Needed: Go as go.mod names it, a C compiler (SQLite) and make.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-crash check bench pictures fuzz docker-check clean
+.PHONY: help build demo test test-crash test-cluster check bench pictures fuzz docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +23,12 @@ check: ## gofmt, vet, staticcheck, and the race detector over the short tests
 	go tool staticcheck ./...
 	go test -race -short ./...
 
-test-crash: ## the long crash test: 5,000 readers, 50 kill -9 and 3 freezes in one send, some 3 minutes
-	go test -count=1 -v -run CrashLong -timeout 20m ./cmd/zonewire -crash
+test-crash: ## the long crash tests: 5,000 readers, 50 kill -9 and 3 freezes in one send, on SQLite and on PostgreSQL
+	go test -count=1 -v -run CrashLong -timeout 30m ./cmd/zonewire -crash
+
+test-cluster: ## three replicas on a PostgreSQL cluster that loses its primary in the middle of a send, some 4 minutes
+	@scripts/test-deps
+	go test -count=1 -v -run Cluster -timeout 20m ./internal/pgtest ./cmd/zonewire -cluster
 
 bench: ## install the yardsticks where it may, then run the benchmarks
 	@scripts/test-deps bench

@@ -37,7 +37,7 @@ func TestAFrozenSenderIsFollowedByAnotherAndMissesNobody(t *testing.T) {
 
 func TestReplicasThatAreKilledOrFrozenLoseNobody(t *testing.T) {
 	t.Parallel() // it mostly waits
-	crash{readers: 1200, kills: 10, freezes: 1, connections: 4}.replicas(t)
+	crash{readers: 800, kills: 6, freezes: 1, connections: 4}.replicas(t)
 }
 
 func TestCrashLong(t *testing.T) {

@@ -126,6 +126,7 @@ bootstrap:
     retry_timeout: 5
     synchronous_mode: true
     postgresql:
+      use_pg_rewind: true
       parameters: {max_connections: 200}
   initdb: [{encoding: UTF8}, {locale: C.UTF-8}]
 postgresql:
@@ -277,17 +278,38 @@ func (c *Cluster) KillPrimary(t testing.TB) string {
 }
 
 // FreezePrimary stops all of the primary's node and names it: it holds its connections and answers nothing, as a machine
-// behind a cable that was cut. It never goes on.
+// behind a cable that was cut.
 func (c *Cluster) FreezePrimary(t testing.TB) string {
 	t.Helper()
 	n := c.primaryNode(t)
 	n.frozen = true
-	for _, pid := range processesIn(n.dir) {
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
-			t.Fatal(err)
-		}
+	if err := n.signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
 	}
 	return n.name
+}
+
+// Thaw lets a frozen node go on, which does not know that time has passed. It never counts as the primary again.
+func (c *Cluster) Thaw(t testing.TB, name string) {
+	t.Helper()
+	for i := range c.nodes {
+		if n := &c.nodes[i]; n.name == name && n.frozen {
+			if err := n.signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("%s is not frozen", name)
+}
+
+func (n *clusterNode) signal(sig syscall.Signal) error {
+	for _, pid := range processesIn(n.dir) {
+		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("%v to %d: %w", sig, pid, err)
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) primaryNode(t testing.TB) *clusterNode {
