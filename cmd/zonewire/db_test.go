@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,4 +51,28 @@ func TestACopyHidesThePassword(t *testing.T) {
 			t.Errorf("printed %s", out.String())
 		}
 	}
+}
+
+// What a daemon does while a copy is made would be missing there, and be mailed again from there.
+func TestACopyWaitsUntilTheDaemonIsStopped(t *testing.T) {
+	addr := freeAddr(t)
+	s := newSite(t, "ZONEWIRE_HTTP_LISTEN="+addr, "ZONEWIRE_HTTP_BASE_URL=http://"+addr)
+	s.fill(3)
+	stop := s.daemon(addr)
+	exists := func(name string) bool {
+		_, err := os.Stat(filepath.Join(s.dir, name))
+		return err == nil
+	}
+	s.eventually("the daemon's first sign of life", func() bool { return exists("zonewire.db-beat") })
+	out, err := s.command("db", "copy", "--to", "copy.db").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "sends mail from the database, and gave a sign of life at") {
+		t.Errorf("beside the daemon: %v, %s", err, out)
+	}
+	if exists("copy.db") || exists("copy.db-wal") {
+		t.Error("what was refused has left a file")
+	}
+	s.run("db", "verify") // it may run beside
+	stop()
+	s.run("db", "copy", "--to", "copy.db")
+	s.run("--db", "copy.db", "db", "verify")
 }

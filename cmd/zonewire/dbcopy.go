@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -69,21 +70,33 @@ func (a *app) copyDatabase(ctx context.Context, db *session, dsn string) (err er
 			return fmt.Errorf("--to: %w", err)
 		}
 	}
-	if _, err := databaseExists(ctx, dsn); err != nil {
-		return fmt.Errorf("--to: %w", err)
-	}
-	target, err := store.Open(ctx, dsn, store.Options{Create: true, Matcher: ingest.NewMatcher})
-	if err != nil {
-		return fmt.Errorf("--to: %w", err)
-	}
-	defer func() { err = errors.Join(err, target.Close()) }()
-	bars := copyBars{app: a}
-	tables, err := db.Copy(ctx, a.act(), target, bars.tell)
-	bars.finish()
+	tables, err := a.copyTo(ctx, db, dsn)
 	if err != nil {
 		return err
 	}
 	return a.out.copied(a.viewCopy(db, dsn, tables))
+}
+
+// copyTo copies into the database at dsn. A file that it has made for a copy that failed is taken away: left behind, it would
+// pass for a new installation.
+func (a *app) copyTo(ctx context.Context, db *session, dsn string) ([]store.CopiedTable, error) {
+	there, err := databaseExists(ctx, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("--to: %w", err)
+	}
+	target, err := store.Open(ctx, dsn, store.Options{Create: true, Matcher: ingest.NewMatcher})
+	if err != nil {
+		return nil, fmt.Errorf("--to: %w", err)
+	}
+	bars := copyBars{app: a}
+	tables, err := db.Copy(ctx, a.act(), target, bars.tell)
+	bars.finish()
+	failed := err != nil
+	err = errors.Join(err, target.Close())
+	if path, isFile := databaseFile(dsn); isFile && !there && failed {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return tables, err
 }
 
 func (a *app) viewCopy(db *session, dsn string, tables []store.CopiedTable) copiedView {
