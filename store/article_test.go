@@ -372,3 +372,25 @@ func TestWritersNeverCommitBehindAWindow(t *testing.T) {
 		}
 	})
 }
+
+func TestASearchFindsWordsInTitleAndSummary(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		addZone(t, db, "a", "甲区")
+		as := []zonewire.Article{news("a", 1), news("a", 2), news("a", 3)}
+		as[0].Title, as[0].Summary = "湖滨园区 GDP 增长 5%", "招商"
+		as[1].Title, as[1].Summary = "园区招商引资", `共 5_000 家 \ 新增`
+		as[2].Title, as[2].Summary = "École 开学", "gdp"
+		put(t, db, 0, as...)
+		for text, want := range map[string]string{
+			"园区": "21", "园区 招商": "21", "湖滨 招商": "1", "gdp": "31", "GDP": "31", "5%": "1", "5_0": "2", `\`: "2", "cole": "3", "没有": "",
+		} {
+			got := ""
+			for _, a := range must[[]zonewire.Article](t)(db.Articles(t.Context(), zonewire.ArticleQuery{Text: text, Limit: 9})) {
+				got += a.ExternalID
+			}
+			if got != want {
+				t.Errorf("%q finds %q, want %q", text, got, want)
+			}
+		}
+	})
+}

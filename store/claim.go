@@ -122,8 +122,16 @@ func (db *DB) Claim(ctx context.Context, worker int64, n int, room func(provider
 	if err != nil || idle {
 		return c.result(), readError("claim", err)
 	}
+	c.number = newClaim()
+	ran := false
 	err = db.transact(ctx, "claim", senders, func(q querier) error {
-		c.jobs, c.left, c.number = nil, n, newClaim()
+		c.jobs, c.left = nil, n
+		if ran { // what the run before has taken, if it was kept, nobody else could take while this worker lives
+			if err := c.taken(quick, q); err != nil || len(c.jobs) > 0 {
+				return err
+			}
+		}
+		ran = true
 		if err := beat(quick, q, worker, now); err != nil {
 			return err
 		}
@@ -306,6 +314,23 @@ func (c *claiming) notices(ctx context.Context, q querier) error {
 		return err
 	}
 	c.left -= int(got)
+	return c.takenNotices(ctx, q)
+}
+
+// taken reads the jobs that the claim has.
+func (c *claiming) taken(ctx context.Context, q querier) error {
+	if err := c.takenNotices(ctx, q); err != nil {
+		return err
+	}
+	paces, err := providersByName(ctx, q)
+	if err != nil {
+		return err
+	}
+	_, err = c.takenDeliveries(ctx, q, paces)
+	return err
+}
+
+func (c *claiming) takenNotices(ctx context.Context, q querier) (err error) {
 	c.jobs, err = collect(ctx, q, qClaimedNotices, []any{c.worker, c.number}, func(rows *sql.Rows) (zonewire.Job, error) {
 		j := zonewire.Job{Kind: zonewire.NoticeJob, Mail: &zonewire.Mail{}}
 		var created int64
@@ -326,14 +351,12 @@ func (c *claiming) deliveries(ctx context.Context, q querier) error {
 	if err != nil {
 		return err
 	}
-	troubled := map[string]bool{}
 	var rows []int64
 	var more []share
 	for _, g := range c.open {
 		if p, known := paces[g.Name]; known {
 			g.Provider, g.most = p, min(g.most, p.Allowance(c.n, c.now))
 		}
-		troubled[g.Name] = g.Troubled()
 		got := g.due[:min(len(g.due), g.most, c.left)]
 		rows, c.left = append(rows, got...), c.left-len(got)
 		if g.most -= len(got); g.full && g.most > 0 {
@@ -356,23 +379,29 @@ func (c *claiming) deliveries(ctx context.Context, q querier) error {
 	if err := c.rounds(ctx, q, more); err != nil {
 		return err
 	}
-	deliveries, err := collect(ctx, q, qClaimedDeliveries, []any{c.worker, c.number}, func(rows *sql.Rows) (zonewire.Job, error) {
-		j := zonewire.Job{Kind: zonewire.DigestJob}
-		var slot int64
-		err := rows.Scan(&j.ID, &j.Claim, &j.Digest, &slot, &j.ListID, &j.Subscriber, &j.Subscription, &j.Variant, &j.Email,
-			&j.Provider, &j.Attempts, &j.Losses)
-		j.Slot, j.Troubled = fromMs(slot), troubled[j.Provider]
-		return j, err
-	})
+	deliveries, err := c.takenDeliveries(ctx, q, paces)
 	if err != nil {
 		return err
 	}
-	c.jobs = append(c.jobs, deliveries...)
 	taken := map[string]int{}
 	for _, j := range deliveries {
 		taken[j.Provider]++
 	}
 	return book(ctx, q, paces, taken, c.now)
+}
+
+func (c *claiming) takenDeliveries(ctx context.Context, q querier, paces map[string]zonewire.Provider) ([]zonewire.Job, error) {
+	deliveries, err := collect(ctx, q, qClaimedDeliveries, []any{c.worker, c.number}, func(rows *sql.Rows) (zonewire.Job, error) {
+		j := zonewire.Job{Kind: zonewire.DigestJob}
+		var slot int64
+		err := rows.Scan(&j.ID, &j.Claim, &j.Digest, &slot, &j.ListID, &j.Subscriber, &j.Subscription, &j.Variant, &j.Email,
+			&j.Provider, &j.Attempts, &j.Losses)
+		p := paces[j.Provider]
+		j.Slot, j.Troubled = fromMs(slot), p.Troubled()
+		return j, err
+	})
+	c.jobs = append(c.jobs, deliveries...)
+	return deliveries, err
 }
 
 // rounds shares what is left among the groups that may have more. It begins anywhere, so that no group is always last.

@@ -277,19 +277,11 @@ func aMailIsBegun(t *testing.T, db *store.DB) (func() error, func(*testing.T, pg
 	}
 }
 
-// ours is the answer about a mail that this worker has finished: if the run that did it was cut, a later one finds it done.
-func ours(t *testing.T, err error) {
-	t.Helper()
-	if err != nil && !errors.Is(err, zonewire.ErrLost) {
-		t.Errorf("it answered: %v", err)
-	}
-}
-
 func aMailIsFinished(t *testing.T, db *store.DB) (func() error, func(*testing.T, pgtest.Moment, error)) {
 	d, jobs := flying(t, db, 2)
 	do := func() error { return db.Finish(t.Context(), jobs[0], accepted, t0.Add(day)) }
 	return do, func(t *testing.T, _ pgtest.Moment, err error) {
-		ours(t, err)
+		nothing(t, err)
 		if c := countsOf(t, db, d); c[zonewire.Accepted] != 1 || c[zonewire.Leased] != 1 {
 			t.Errorf("counts %v", c)
 		}
@@ -305,7 +297,7 @@ func oneMailFollowsAnother(t *testing.T, db *store.DB) (func() error, func(*test
 	}
 	return do, func(t *testing.T, _ pgtest.Moment, err error) {
 		nothing(t, err)
-		ours(t, lost)
+		nothing(t, lost)
 		nothing(t, taken)
 		check(t, db.Finish(t.Context(), jobs[1], accepted, t0.Add(day)))
 		if c := countsOf(t, db, d); c[zonewire.Accepted] != 2 {
@@ -319,7 +311,7 @@ func aRefusalIsFinished(t *testing.T, db *store.DB) (func() error, func(*testing
 	refusal := zonewire.Outcome{State: zonewire.Rejected, Code: 550, Enhanced: "5.1.1", Reply: "no such user", Verdict: zonewire.VerdictHard, Sure: true}
 	do := func() error { return db.Finish(t.Context(), jobs[0], refusal, t0.Add(day)) }
 	return do, func(t *testing.T, _ pgtest.Moment, err error) {
-		ours(t, err)
+		nothing(t, err)
 		if c := countsOf(t, db, d); c[zonewire.Rejected] != 1 {
 			t.Errorf("counts %v", c)
 		}

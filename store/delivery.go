@@ -14,7 +14,7 @@ import (
 var (
 	begin = tables(`
 		UPDATE {table}
-		SET began_ms = ?3, attempts = attempts + 1
+		SET began_ms = ?3, attempts = attempts + CASE WHEN began_ms = 0 THEN 1 ELSE 0 END
 		WHERE id = ?1 AND claim = ?2`)
 	finishOpen = tables(`
 		UPDATE {table}
@@ -109,7 +109,16 @@ func (db *DB) ending(job zonewire.Job, out zonewire.Outcome, now time.Time) (fun
 	if text == finishNotice {
 		args = append(args, []byte{})
 	}
-	return func(ctx context.Context, q querier) error { return held(q.exec(ctx, text, args...)) }, out
+	// Run once more because the connection was lost, it finds the claim gone with what it has recorded itself.
+	tried := false
+	return func(ctx context.Context, q querier) error {
+		err := held(q.exec(ctx, text, args...))
+		if tried && errors.Is(err, zonewire.ErrLost) {
+			return nil
+		}
+		tried = err == nil || judge(err) == lost
+		return err
+	}, out
 }
 
 // refused records whose fault a refusal was, and counts a final one against the recipient where it is theirs.
