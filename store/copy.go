@@ -60,31 +60,40 @@ func (db *DB) Copy(ctx context.Context, act zonewire.Act, to *DB, tell func(Copy
 		return nil, readError("copy", err)
 	}
 	defer func() { _ = snapshot.Rollback() }() // it has only read
+	c := copier{from: querier{snapshot, db}, tell: tell}
+	began, err := c.survey(ctx)
+	if err != nil {
+		return nil, mapError(err)
+	}
 	tx, err := to.w.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, readError("copy", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit this does nothing
-	c := copier{from: querier{snapshot, db}, to: querier{tx, to}, tell: tell}
-	tables, err := c.run(ctx)
-	if err == nil {
-		err = pauseSending(ctx, c.to, act, copiedReason)
+	c.to = querier{tx, to}
+	copied, err := c.copy(ctx)
+	// From here on only the target is read. A snapshot that waits might be ended by its server, and keeps old rows from being
+	// cleared away.
+	_ = snapshot.Rollback()
+	for _, step := range []func() error{
+		func() error { return c.compare(ctx, copied) },
+		func() error { return c.identities(ctx) },
+		func() error { return pauseSending(ctx, c.to, act, copiedReason) },
+		func() error { return c.statistics(ctx) },
+		func() error { return db.unchanged(ctx, act, began) },
+		tx.Commit,
+	} {
+		if err == nil {
+			err = step()
+		}
 	}
-	if err == nil {
-		err = db.unchanged(ctx, act, c.from)
+	switch {
+	case err == nil:
+		return copied, nil
+	case ctx.Err() != nil: // what the drivers make of that is many things
+		return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
-	if err == nil && !to.isSQLite() {
-		// Where statistics are stale PostgreSQL claims mail by the wrong index. SQLite has none and needs none: see
-		// TestHotQueriesUseTheirIndexes.
-		_, err = tx.ExecContext(ctx, "ANALYZE")
-	}
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return nil, mapError(err)
-	}
-	return tables, nil
+	return nil, mapError(err)
 }
 
 // snapshotOptions make all reads of a transaction see one state. SQLite's do without being told.
@@ -131,22 +140,24 @@ func (db *DB) stopped(ctx context.Context, act zonewire.Act) error {
 	return nil
 }
 
-// unchanged makes sure that nothing happened in the database since the snapshot was taken.
-func (db *DB) unchanged(ctx context.Context, act zonewire.Act, snapshot querier) error {
+// lastWrites is how far the audit and the counters are.
+type lastWrites [3]int64
+
+func lastChange(ctx context.Context, q querier) (s lastWrites, err error) {
+	err = q.row(ctx, qLastChange, nil, &s[0], &s[1], &s[2])
+	return s, err
+}
+
+// unchanged makes sure that nothing has happened in the database since the snapshot was taken.
+func (db *DB) unchanged(ctx context.Context, act zonewire.Act, began lastWrites) error {
 	if err := db.stopped(ctx, act); err != nil {
 		return err
 	}
-	var then, now [3]int64
-	if err := snapshot.row(ctx, qLastChange, nil, &then[0], &then[1], &then[2]); err != nil {
-		return err
+	now, err := lastChange(ctx, db.reader())
+	if err == nil && now != began {
+		err = zonewire.Invalidf("the database was changed while it was copied: copy again when nothing else works on it")
 	}
-	if err := db.reader().row(ctx, qLastChange, nil, &now[0], &now[1], &now[2]); err != nil {
-		return err
-	}
-	if then != now {
-		return zonewire.Invalidf("the database was changed while it was copied: copy again when nothing else works on it")
-	}
-	return nil
+	return err
 }
 
 // copier moves rows from a snapshot into a transaction.
@@ -156,14 +167,19 @@ type copier struct {
 	step     CopyStep
 }
 
-func (c *copier) run(ctx context.Context) ([]CopiedTable, error) {
+// survey counts what is to be copied.
+func (c *copier) survey(ctx context.Context) (began lastWrites, err error) {
 	for _, t := range schemaTables {
 		var n int64
 		if err := c.from.row(ctx, t.countText(), nil, &n); err != nil {
-			return nil, fmt.Errorf("table %s: %w", t.name, err)
+			return began, fmt.Errorf("table %s: %w", t.name, err)
 		}
 		c.step.Total += n
 	}
+	return lastChange(ctx, c.from)
+}
+
+func (c *copier) copy(ctx context.Context) ([]CopiedTable, error) {
 	if err := c.empty(ctx); err != nil {
 		return nil, err
 	}
@@ -175,18 +191,23 @@ func (c *copier) run(ctx context.Context) ([]CopiedTable, error) {
 			return nil, fmt.Errorf("table %s: %w", t.name, err)
 		}
 	}
+	return copied, nil
+}
+
+// compare reads back what was written.
+func (c *copier) compare(ctx context.Context, copied []CopiedTable) error {
 	c.step.What, c.step.Done = "comparing", 0
 	for i, t := range schemaTables {
 		there, err := c.readBack(ctx, t)
 		if err != nil {
-			return nil, fmt.Errorf("table %s: %w", t.name, err)
+			return fmt.Errorf("table %s: %w", t.name, err)
 		}
 		if there != copied[i] {
-			return nil, fmt.Errorf("table %s: wrote %d rows with hash %s, read back %d with %s: nothing was kept",
+			return fmt.Errorf("table %s: wrote %d rows with hash %s, read back %d with %s: nothing was kept",
 				t.name, copied[i].Rows, copied[i].Hash, there.Rows, there.Hash)
 		}
 	}
-	return copied, c.identities(ctx)
+	return nil
 }
 
 func (c *copier) advance() {
@@ -278,6 +299,16 @@ func (c *copier) identities(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// statistics are for PostgreSQL: where they are stale, it claims mail by the wrong index. SQLite has none and needs none: see
+// TestHotQueriesUseTheirIndexes.
+func (c *copier) statistics(ctx context.Context) error {
+	if c.to.db.isSQLite() {
+		return nil
+	}
+	_, err := c.to.x.ExecContext(ctx, "ANALYZE")
+	return err
 }
 
 // eachRow reads one row after the other; fn must not keep the slice.
