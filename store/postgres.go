@@ -49,6 +49,8 @@ var postgresDialect = &dialect{
 	patience: "SELECT set_config('idle_in_transaction_session_timeout', CAST(CAST($1 AS BIGINT) AS TEXT), true)",
 }
 
+var errNoAddress = zonewire.Invalidf("database: name a file such as zonewire.db, or a server as postgres://user@host/name")
+
 // isServer reports whether a DSN names a server and not a file.
 func isServer(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
@@ -66,6 +68,9 @@ const (
 // postgresConfig reads a DSN. Beside what libpq knows it may hold pool_max_conns, the connections that a process opens at
 // most. A daemon must write: without target_session_attrs it takes a server that does.
 func postgresConfig(dsn string) (config *pgx.ConnConfig, conns int, err error) {
+	if !isServer(dsn) {
+		return nil, 0, errNoAddress
+	}
 	if config, err = pgx.ParseConfig(dsn); err != nil {
 		return nil, 0, fmt.Errorf("database: %w: %w", zonewire.ErrInvalid, err) // pgx leaves the password out
 	}

@@ -49,6 +49,8 @@ func filePath(dsn string) (string, error) {
 	switch {
 	case dsn == "":
 		return "", zonewire.Invalidf("database: the address is empty; give a file such as zonewire.db")
+	case strings.Contains(dsn, "://"):
+		return "", errNoAddress
 	case strings.Contains(dsn, ":memory:"):
 		return "", zonewire.Invalidf("database: it must be a file, not memory")
 	}

@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -82,15 +83,15 @@ func valueText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// maskPassword hides the password of a database URL.
+var (
+	passwordInUser  = regexp.MustCompile(`(://[^:@/?]*:).*@`)
+	passwordInQuery = regexp.MustCompile(`(?i)(password=)[^&]*`)
+)
+
+// maskPassword hides the password of a database's address. It goes by the text: an address with several hosts is no URL to
+// Go, and what is mistyped must be hidden too.
 func maskPassword(dsn string) string {
-	if u, err := url.Parse(dsn); err == nil {
-		if _, has := u.User.Password(); has {
-			u.User = url.UserPassword(u.User.Username(), "********")
-			return strings.Replace(u.String(), "%2A%2A%2A%2A%2A%2A%2A%2A", "********", 1)
-		}
-	}
-	return dsn
+	return passwordInQuery.ReplaceAllString(passwordInUser.ReplaceAllString(dsn, "${1}********@"), "${1}********")
 }
 
 func newConfigCheck(a *app) *cobra.Command {

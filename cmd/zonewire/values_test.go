@@ -124,3 +124,19 @@ func TestLongCellsAreCutBetweenCharacters(t *testing.T) {
 		}
 	}
 }
+
+func TestAPasswordIsNeverShown(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"zonewire.db":                                "zonewire.db",
+		"postgres://news@db/zonewire":                "postgres://news@db/zonewire",
+		"postgres://news:geheim@db/zonewire":         "postgres://news:********@db/zonewire",
+		"postgres://news:ge/h@im@db/zonewire":        "postgres://news:********@db/zonewire",
+		"postgres://news:geheim@a:5432,b:5432/x?c=d": "postgres://news:********@a:5432,b:5432/x?c=d",
+		"postgres://db/x?user=u&password=geheim&c=d": "postgres://db/x?user=u&password=********&c=d",
+		"postgres://db/x?sslpassword=geheim":         "postgres://db/x?sslpassword=********",
+	} {
+		if got := maskPassword(dsn); got != want {
+			t.Errorf("%s is shown as %s, want %s", dsn, got, want)
+		}
+	}
+}
