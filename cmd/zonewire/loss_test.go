@@ -109,6 +109,40 @@ func TestTheDatabaseIsLostInTheMiddleOfASend(t *testing.T) {
 	}
 }
 
+// Connections are lost at every step of a send, each before, while and after the server does what it is asked. Everybody has the
+// mail once.
+func TestConnectionsAreLostAtEveryStepOfASend(t *testing.T) {
+	const readers, connections = 400, 5
+	srv := smtptest.New(t, smtptest.Options{})
+	line := pgtest.Proxy(t, pgtest.Database(t))
+	s := newPostgresSite(t, line.DSN(), append(smtpEnv(srv),
+		fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", connections), "ZONEWIRE_MAIL_RATE=20")...)
+	s.fill(readers)
+	s.replica("daemon")
+	cut := func(step pgtest.Trap) {
+		for _, step.At = range []pgtest.Moment{pgtest.Before, pgtest.During, pgtest.After} {
+			trap := line.Set(step)
+			s.within(20*time.Second, fmt.Sprintf("a cut %s %s%s", step.At, step.Text, step.Of), func() bool {
+				select {
+				case <-trap.Sprung:
+					return true
+				default:
+					return false
+				}
+			})
+		}
+	}
+	cut(pgtest.Trap{Of: "set state = 1"})             // mails are claimed
+	cut(pgtest.Trap{Text: "set began_ms = $3"})       // a mail begins
+	cut(pgtest.Trap{Text: "set state = $3, done_ms"}) // a mail is finished
+	if n := len(srv.Mails()); n == readers {
+		t.Error("the cuts came too late: everything was sent before the last")
+	}
+	cut(pgtest.Trap{Text: "set beat_ms = $2, stopped"}) // the sender says that it lives
+	s.within(time.Minute, "everybody's mail", func() bool { return s.counts()["accepted"] == readers })
+	everybodyHasIt(t, srv, readers, 0)
+}
+
 // saidAll is a daemon's log.
 func (r *replica) saidAll() string {
 	r.s.t.Helper()
