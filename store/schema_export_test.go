@@ -11,7 +11,7 @@ func Tables() (names []string, keys map[string]string) {
 	return names, keys
 }
 
-// References gives the foreign keys as "table.column table".
+// References gives the foreign keys: table, column, and the table referred to.
 func References() (all [][3]string) {
 	for _, r := range references {
 		all = append(all, [3]string{r.table, r.column, r.to})
