@@ -28,7 +28,6 @@ var (
 	qLastChange = sqlText(`
 		SELECT COALESCE((SELECT MAX(id) FROM audit), 0), (SELECT n FROM counter WHERE name = 'item'),
 			(SELECT n FROM counter WHERE name = 'zone')`)
-	qWorkersBeating = sqlText(`SELECT host, pid, pid_start, beat_ms FROM worker WHERE stopped_ms = 0 AND beat_ms > ?1`)
 )
 
 // copiedReason is why sending is paused in a copy.
@@ -114,21 +113,13 @@ func (db *DB) isSQLite() bool { return db.dialect.name == "sqlite" }
 // stopped makes sure that no daemon and no drain is at work on the database: what it did after the snapshot would be missing
 // in the copy, and mailed again from there.
 func (db *DB) stopped(ctx context.Context, act zonewire.Act) error {
-	type worker struct {
-		pid, beat   int64
-		host, start string
-	}
-	all, err := collect(ctx, db.reader(), qWorkersBeating, []any{toMs(act.At.Add(-silentAfter))}, func(rows *sql.Rows) (worker, error) {
-		var w worker
-		err := rows.Scan(&w.host, &w.pid, &w.start, &w.beat)
-		return w, err
-	})
+	all, err := collect(ctx, db.reader(), qWorkersAlive, []any{int64(0)}, scanWorker)
 	if err != nil {
 		return readError("workers", err)
 	}
 	for _, w := range all {
-		if w.host == thisHost() && processStart(int(w.pid)) != w.start {
-			continue // killed: it will not beat again
+		if w.ended() || act.At.Sub(fromMs(w.beat)) >= silentAfter {
+			continue
 		}
 		return zonewire.Invalidf("process %d sends mail from the database, and gave a sign of life at %s: stop it, then copy", w.pid, fromMs(w.beat).Format("15:04:05Z"))
 	}

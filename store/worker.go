@@ -171,23 +171,26 @@ type workerRow struct {
 	host, start   string
 }
 
+func scanWorker(rows *sql.Rows) (workerRow, error) {
+	var w workerRow
+	err := rows.Scan(&w.id, &w.host, &w.pid, &w.start, &w.beat)
+	return w, err
+}
+
+// ended reports whether its process is known to be gone: one of this machine needs no time to be silent.
+func (w workerRow) ended() bool { return w.host == thisHost() && processStart(int(w.pid)) != w.start }
+
 // goneWorkers lists the workers besides me that have not signed off and will not answer for their rows.
 func (db *DB) goneWorkers(ctx context.Context, q querier, me int64, now time.Time) ([]workerRow, error) {
-	alive, err := collect(ctx, q, qWorkersAlive, []any{me}, func(rows *sql.Rows) (workerRow, error) {
-		var w workerRow
-		err := rows.Scan(&w.id, &w.host, &w.pid, &w.start, &w.beat)
-		return w, err
-	})
+	alive, err := collect(ctx, q, qWorkersAlive, []any{me}, scanWorker)
 	if err != nil {
 		return nil, err
 	}
 	db.sight.seen(now)
 	since := db.sight.start()
 	return slices.DeleteFunc(alive, func(w workerRow) bool {
-		// A process of this machine that is gone needs no time to be silent.
-		ended := w.host == thisHost() && processStart(int(w.pid)) != w.start
 		silent := now.Sub(fromMs(w.beat)) >= silentAfter && now.Sub(since) >= silentAfter
-		return !ended && !silent
+		return !w.ended() && !silent
 	}), nil
 }
 

@@ -35,7 +35,7 @@ CREATE TABLE zone (
 	homepage    TEXT COLLATE "C" NOT NULL,
 	language    TEXT COLLATE "C" NOT NULL,
 	closed_ms   BIGINT NOT NULL,
-	merged_into BIGINT REFERENCES zone (id) DEFERRABLE,
+	merged_into BIGINT REFERENCES zone (id),
 	created_ms  BIGINT NOT NULL
 );
 
