@@ -41,7 +41,12 @@ func (s servers) Run() int { return pgtest.Main(s.cleaning) }
 // Each runs on both engines; what is about a database that is a file stands behind [sqlite].
 func TestScripts(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { runScripts(t, nil) })
-	t.Run("postgres", func(t *testing.T) { runScripts(t, func() string { return pgtest.Database(t) }) })
+	t.Run("postgres", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("the same once more: not with -short")
+		}
+		runScripts(t, func() string { return pgtest.Database(t) })
+	})
 }
 
 // runScripts runs every script on a database of its own: a file in its folder, or what dsn gives.
