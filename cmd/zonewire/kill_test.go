@@ -27,6 +27,7 @@ var (
 )
 
 func TestKillNineLosesNobody(t *testing.T) {
+	t.Parallel()
 	quickCrash.drains(t)
 }
 
@@ -82,10 +83,14 @@ func (b *brake) script(e smtptest.Event) smtptest.Action {
 	return smtptest.Action{}
 }
 
-// next lets a share of the mails go for accident n, and says after how many in all it happens.
+// next lets a share of the mails go for accident n, and says after how many in all it happens: half of the time when each
+// connection waits for its reply.
 func (c crash) next(n int, b *brake, srv *smtptest.Server, random *rand.Rand) int {
 	allowed, sent := c.readers*(n+1)/(c.kills+c.freezes+1), len(srv.Mails())
 	b.allow(allowed)
+	if random.IntN(2) == 0 {
+		return allowed - 1
+	}
 	return sent + random.IntN(max(1, allowed-sent))
 }
 
@@ -186,7 +191,7 @@ func everybodyHasIt(t *testing.T, srv *smtptest.Server, readers, bound int) (rep
 		got[m.To]++
 	}
 	for i := range readers {
-		if to := fmt.Sprintf("reader%d@example.net", i); got[to] == 0 {
+		if to := readerAddress(i); got[to] == 0 {
 			t.Errorf("%s got nothing", to)
 		}
 	}
@@ -212,7 +217,8 @@ func (c crash) replicas(t *testing.T) {
 	brake := newBrake()
 	srv := smtptest.New(t, smtptest.Options{Script: brake.script})
 	t.Cleanup(func() { brake.allow(math.MaxInt) }) // or the server cannot end
-	s := newPostgresSite(t, pgtest.Database(t), append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", c.connections))...)
+	dsn := pgtest.Database(t)
+	s := newPostgresSite(t, dsn, append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", c.connections))...)
 	s.fillAtOnce(c.readers)
 	var running [senders]*replica
 	for i := range running {
@@ -238,8 +244,13 @@ func (c crash) replicas(t *testing.T) {
 		some := c.next(n, brake, srv, random)
 		s.within(time.Minute, "some more mails", func() bool { return len(srv.Mails()) >= some })
 		i := random.IntN(senders)
+		holds := func() bool {
+			const text = "SELECT COUNT(*) FROM delivery JOIN worker ON worker.id = worker_id WHERE state = 1 AND began_ms = 0 AND pid = %d"
+			return pgtest.Query(t, dsn, fmt.Sprintf(text, running[i].cmd.Process.Pid)) != "0"
+		}
 		if n%max(1, accidents/max(1, c.freezes)) == 0 && froze < c.freezes {
 			froze++
+			s.within(time.Minute, "the one to be frozen to hold mails", holds)
 			running[i].signal(syscall.SIGSTOP)
 			frozen = append(frozen, ice{running[i], time.Now().Add(21 * time.Second)}) // a worker silent for 20 s is given up
 		} else {
@@ -250,7 +261,9 @@ func (c crash) replicas(t *testing.T) {
 	}
 	brake.allow(math.MaxInt)
 	// What was frozen goes on, and must notice that others have its mails, or finish them if nobody has.
+	s.within(time.Minute, "everybody's mail but what is frozen", func() bool { return srv.Count(smtptest.Dot) >= c.readers })
 	thaw()
+	time.Sleep(2 * time.Second) // it would send what it still holds
 	s.within(time.Minute, "everybody's mail", func() bool { return s.counts()["accepted"] == c.readers })
 	repeats := everybodyHasIt(t, srv, c.readers, accidents*c.connections)
 	t.Logf("%d mails sent twice in %d kills and %d freezes", repeats, c.kills, c.freezes)

@@ -122,12 +122,15 @@ func (s *site) fill(n int) {
 	s.run("digest", "cut", "morning")
 }
 
+// readerAddress is where reader i gets mail: at one of many providers, as each has few connections and few mails ready.
+func readerAddress(i int) string { return fmt.Sprintf("reader%d@example%d.net", i, i%50) }
+
 // writeSample writes n readers and one article.
 func (s *site) writeSample(n int) {
 	s.t.Helper()
 	readers := "email\n"
 	for i := range n {
-		readers += fmt.Sprintf("reader%d@example.net\n", i)
+		readers += readerAddress(i) + "\n"
 	}
 	s.write("readers.csv", readers)
 	s.write("news.ndjson", `{"zone":"hubin","id":"1","title":"湖滨开发区新项目开工","content_text":"项目今日开工。","published":"`+time.Now().Format("2006-01-02")+`"}`+"\n")
