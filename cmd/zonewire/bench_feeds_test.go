@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"flag"
@@ -86,6 +87,7 @@ type wire struct {
 	b      *testing.B
 	bin    string
 	dir    string
+	dsn    string // empty: a file in dir
 	zones  int
 	addr   string
 	cmd    *exec.Cmd
@@ -127,8 +129,8 @@ func (w *wire) start() time.Duration {
 	if err := ln.Close(); err != nil {
 		w.b.Fatal(err)
 	}
-	w.cmd = exec.Command(w.bin, "--db", filepath.Join(w.dir, "zonewire.db"), "serve")
-	w.cmd.Env = append(os.Environ(), "ZONEWIRE_HTTP_LISTEN="+w.addr, "ZONEWIRE_HTTP_BASE_URL=https://news.example.org", "ZONEWIRE_LOG_LEVEL=error")
+	w.cmd = exec.Command(w.bin, "--db", cmp.Or(w.dsn, filepath.Join(w.dir, "zonewire.db")), "serve")
+	w.cmd.Env = append(os.Environ(), "ZONEWIRE_HTTP_LISTEN="+w.addr, "ZONEWIRE_HTTP_BASE_URL=https://news.example.org", "ZONEWIRE_LOG_LEVEL=error", "ZONEWIRE_SECRET_FILE="+filepath.Join(w.dir, "zonewire.secret"))
 	w.cmd.Dir, w.cmd.Stderr = w.dir, os.Stderr
 	began := time.Now()
 	if err := w.cmd.Start(); err != nil {

@@ -101,15 +101,24 @@ func fillPeople(b *testing.B, path string, list int64, n, domains int) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	for _, text := range []string{
-		`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1)
-			INSERT INTO subscriber (id, email, email_key, address_hash, provider, name, locale, created_ms, erased_ms)
-			SELECT i, 'reader' || i || '@' || (i % ?3) || '.example.net', 'reader' || i || '@' || (i % ?3) || '.example.net', 'h' || i,
-				(i % ?3) || '.example.net', '', '', 1, 0 FROM c`,
-		`INSERT INTO subscription (subscriber_id, list_id, state, zones, confirmed_ms, consent, paused_until_ms, created_ms, ended_ms)
-			SELECT id, ?2, 'active', '', 1, 'bench', 0, 1, 0 FROM subscriber WHERE id <= ?1 AND ?3 > 0`,
+	addPeople(b, db, list, n, domains)
+}
+
+// addPeople is one text for both engines: ?1 and $1 are the same to SQLite.
+func addPeople(b *testing.B, db *sql.DB, list int64, n, domains int) {
+	b.Helper()
+	for _, insert := range []struct {
+		text string
+		args []any
+	}{
+		{`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < $1)
+			INSERT INTO subscriber (email, email_key, address_hash, provider, name, locale, created_ms, erased_ms)
+			SELECT 'reader' || i || '@' || (i % $2) || '.example.net', 'reader' || i || '@' || (i % $2) || '.example.net', 'h' || i,
+				(i % $2) || '.example.net', '', '', 1, 0 FROM c`, []any{n, domains}},
+		{`INSERT INTO subscription (subscriber_id, list_id, state, zones, confirmed_ms, consent, paused_until_ms, created_ms, ended_ms)
+			SELECT id, $1, 'active', '', 1, 'bench', 0, 1, 0 FROM subscriber`, []any{list}},
 	} {
-		if _, err := db.Exec(text, n, list, domains); err != nil {
+		if _, err := db.Exec(insert.text, insert.args...); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -127,6 +136,15 @@ func benchDigest(b *testing.B, n, domains, articles int) (*store.DB, *digest.Pla
 func benchDigestAt(b *testing.B, n, domains, articles int) (*store.DB, string, *digest.Planner, zonewire.Secret) {
 	b.Helper()
 	db, path := benchStore(b, ingest.NewMatcher)
+	list := addBenchList(b, db, articles)
+	fillPeople(b, path, list, n, domains)
+	planner, secret := benchPlanner(b)
+	return db, path, planner, secret
+}
+
+// addBenchList adds a list without readers, and the articles of its first digest.
+func addBenchList(b *testing.B, db *store.DB, articles int) int64 {
+	b.Helper()
 	addBenchZones(b, db)
 	list, err := db.AddList(b.Context(), benchAct(), zonewire.List{
 		Slug: "bench", Title: "开发区早报", Schedule: "0 8 * * *", Timezone: "Asia/Shanghai", All: true, Locale: zonewire.LocaleZH,
@@ -135,7 +153,6 @@ func benchDigestAt(b *testing.B, n, domains, articles int) (*store.DB, string, *
 	if err != nil {
 		b.Fatal(err)
 	}
-	fillPeople(b, path, list.ID, n, domains)
 	var all []zonewire.Article
 	for r := range ingest.Read("bench.ndjson", bytes.NewReader(newsLines(articles)), ingest.Options{Now: benchNow, Format: ingest.NDJSON}) {
 		all = append(all, r.Article)
@@ -143,39 +160,17 @@ func benchDigestAt(b *testing.B, n, domains, articles int) (*store.DB, string, *
 	if _, err := db.PutArticles(b.Context(), benchAct(), all); err != nil {
 		b.Fatal(err)
 	}
+	return list.ID
+}
+
+func benchPlanner(b *testing.B) (*digest.Planner, zonewire.Secret) {
+	b.Helper()
 	set, err := templates.Load("")
 	if err != nil {
 		b.Fatal(err)
 	}
 	secret := zonewire.Secret(bytes.Repeat([]byte{7}, secretBytes))
-	return db, path, &digest.Planner{Composer: digest.NewRenderer(set), Secret: secret, From: "News <news@example.com>", BaseURL: "https://news.example.com"}, secret
-}
-
-// BenchmarkPlan plans a digest of 60 articles for 100,000 readers; the yardstick inserts as many bare delivery rows.
-func BenchmarkPlan(b *testing.B) {
-	const n = 100_000
-	var work, yard time.Duration
-	for b.Loop() {
-		db, planner, _ := benchDigest(b, n, 300, 60)
-		began := time.Now()
-		d, err := db.CutDigest(b.Context(), benchAct(), "bench", benchNow, planner)
-		if err != nil || d.Recipients != n {
-			b.Fatalf("planned %d: %v", d.Recipients, err)
-		}
-		work += time.Since(began)
-
-		plain := bare(b)
-		if _, err := plain.Exec(`CREATE TABLE row (id INTEGER PRIMARY KEY, digest INTEGER, subscriber INTEGER, state INTEGER, next INTEGER, UNIQUE (digest, subscriber)) STRICT`); err != nil {
-			b.Fatal(err)
-		}
-		began = time.Now()
-		if _, err := plain.Exec(`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1)
-			INSERT INTO row (digest, subscriber, state, next) SELECT 1, i, 0, 1 FROM c`, n); err != nil {
-			b.Fatal(err)
-		}
-		yard += time.Since(began)
-	}
-	reportRatio(b, work, yard, "recipients", n*b.N)
+	return &digest.Planner{Composer: digest.NewRenderer(set), Secret: secret, From: "News <news@example.com>", BaseURL: "https://news.example.com"}, secret
 }
 
 // BenchmarkDrain sends a digest to 2,000 readers over 10 connections to a server on loopback, every begin and outcome on
