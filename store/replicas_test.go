@@ -313,6 +313,43 @@ func TestWhoLeavesOnOneReplicaGetsNoMailFromAnother(t *testing.T) {
 	})
 }
 
+// A mail is with the relay while its reader leaves, or its article is withdrawn, and the relay wants it later: that is a mail
+// that was not sent, like any other.
+func TestAMailThatComesBackAfterItsReaderLeftIsNotSentAgain(t *testing.T) {
+	onReplicas(t, func(t *testing.T, r replicas) {
+		for round, back := range []struct {
+			how string
+			do  func(w int64, j zonewire.Job) error
+		}{
+			{"the relay wants it later", func(_ int64, j zonewire.Job) error {
+				return r[1].Finish(t.Context(), j, zonewire.Outcome{State: zonewire.Deferred, Next: t0.Add(10 * day)}, t0.Add(10*day))
+			}},
+			{"its sender dies", func(w int64, _ zonewire.Job) error { return r[1].StopWorker(t.Context(), w, t0.Add(10*day)) }},
+		} {
+			list := fmt.Sprint("l", round)
+			if round == 0 {
+				addZone(t, r[0], "a", "甲区")
+			}
+			addList(t, r[0], zonewire.List{Slug: list, All: true})
+			s := subscribe(t, r[0], list, list+"@example.com")
+			put(t, r[0], 0, news("a", round))
+			d, _ := planNext(t, r[0], day)
+			w := worker(t, r[1], 10*day)
+			jobs := claim(t, r[1], w, 9, 10*day)
+			check(t, r[1].Begin(t.Context(), jobs[0], t0.Add(10*day)))
+			_, _, err := r[0].Leave(t.Context(), at(10*day), s.ID)
+			check(t, err)
+			check(t, back.do(w, jobs[0]))
+			if again := claim(t, r[1], worker(t, r[1], 10*day), 9, 10*day); len(again) != 0 {
+				t.Errorf("%s: %d mails are claimed for who has left", back.how, len(again))
+			}
+			if c := countsOf(t, r[0], d); c[zonewire.Cancelled] != 1 {
+				t.Errorf("%s: counts %v, want it cancelled", back.how, c)
+			}
+		}
+	})
+}
+
 func TestNobodyWhoLeavesWhileADigestIsPlannedStaysOnIt(t *testing.T) {
 	onReplicas(t, func(t *testing.T, r replicas) {
 		const readers, rounds = 30, 4
