@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -198,19 +199,47 @@ func judgePostgres(err error) failure {
 		}
 		return final
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	_, dialing := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case dialing && !errors.Is(err, context.Canceled): // also when it took too long
+		return lost
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return final
 	}
-	_, dialing := errors.AsType[*pgconn.ConnectError](err)
 	_, network := errors.AsType[net.Error](err)
-	if dialing || network || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	if network || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		err != nil && strings.Contains(err.Error(), "conn closed") { // pgx has no name for it
 		return lost
 	}
 	return final
 }
 
+// connectError says why no host could be reached in one line, and once: pgx takes a line a try, with and without TLS.
+type connectError struct{ error }
+
+func (e connectError) Unwrap() error { return e.error }
+
+func (e connectError) Error() string {
+	_, tries, some := strings.Cut(e.error.Error(), "\n\t")
+	if !some {
+		return e.error.Error()
+	}
+	var reasons []string
+	for try := range strings.SplitSeq(tries, "\n\t") {
+		if !slices.Contains(reasons, try) {
+			reasons = append(reasons, try)
+		}
+	}
+	if without := slices.DeleteFunc(slices.Clone(reasons), func(r string) bool { return strings.Contains(r, "server refused TLS") }); len(without) > 0 {
+		reasons = without // it was asked again without, as sslmode=prefer says
+	}
+	return "cannot connect: " + strings.Join(reasons, "; ")
+}
+
 func explainPostgres(err error) error {
+	if _, dialing := errors.AsType[*pgconn.ConnectError](err); dialing {
+		err = connectError{err}
+	}
 	if judgePostgres(err) == lost {
 		return fmt.Errorf("%w: %w", zonewire.ErrUnavailable, err)
 	}

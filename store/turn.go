@@ -93,7 +93,7 @@ func retry(ctx context.Context, what string, once func() error) error {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", what, errors.Join(ctx.Err(), mapError(err)))
+			return fmt.Errorf("%s: %w: %w", what, ctx.Err(), mapError(err))
 		}
 		if kind == lost {
 			pause = min(2*pause, lostMost)
