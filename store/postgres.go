@@ -189,7 +189,7 @@ const (
 func judgePostgres(err error) failure {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch e.Code {
-		case "40001", "40P01", "55P03", codeUnique, "42P07": // what another has added at the same moment is there at the next look
+		case "40001", "40P01", "55P03", codeUnique, "42P07", "42710": // what another has added at the same moment is there at the next look
 			return again
 		case "57P01", "57P02", "57P03", "53300", "25P03", codeReadOnly:
 			return lost
