@@ -219,12 +219,11 @@ func (c crash) replicas(t *testing.T) {
 	t.Cleanup(func() { brake.allow(math.MaxInt) }) // or the server cannot end
 	dsn := pgtest.Database(t)
 	s := newPostgresSite(t, dsn, append(smtpEnv(srv), fmt.Sprintf("ZONEWIRE_MAIL_CONNECTIONS=%d", c.connections))...)
-	s.fillAtOnce(c.readers)
+	s.fill(c.readers)
 	var running [senders]*replica
 	for i := range running {
 		running[i] = s.replica(fmt.Sprintf("replica%d", i+1))
 	}
-	s.publish()
 
 	type ice struct {
 		*replica

@@ -172,7 +172,7 @@ func newPostgresSite(t *testing.T, dsn string, env ...string) *site {
 	return newSite(t, append([]string{"ZONEWIRE_DB=" + dsn, "ZONEWIRE_SECRET_FILE=zonewire.secret"}, env...)...)
 }
 
-// fillAtOnce makes a zone and a list of n readers that mails at once what [site.publish] brings.
+// fillAtOnce makes a zone and a list of n readers; what [site.publish] brings is planned at the next full minute, by whoever is first.
 func (s *site) fillAtOnce(n int) {
 	s.t.Helper()
 	s.writeSample(n)
