@@ -123,7 +123,7 @@ func (db *DB) KeyByToken(ctx context.Context, token string, now time.Time) (zone
 		return zonewire.APIKey{}, readError("key", err)
 	}
 	if now.Sub(k.Used) >= usedEvery {
-		err = db.write(ctx, "use of key "+k.Name, func(q querier) error {
+		err = db.transact(ctx, "use of key "+k.Name, free, func(q querier) error {
 			_, err := q.exec(ctx, qKeyUsed, k.ID, toMs(now))
 			return err
 		})

@@ -156,16 +156,22 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 }
 
 // How long a request waits for a database that hangs. A page has somebody before it; the API may push a thousand articles. Feeds
-// have bounds of their own, since most of what they serve asks nobody.
+// have bounds of their own, since most of what they serve asks nobody. What changes something waits for its turn, and the digest of
+// a large list that is planned at the same moment goes first: whoever leaves must not be told to try again for that.
 const (
-	pageWait  = 8 * time.Second
-	apiWait   = 20 * time.Second
-	readyWait = 2 * time.Second
+	pageWait   = 8 * time.Second
+	apiWait    = 20 * time.Second
+	changeWait = time.Minute
+	readyWait  = 2 * time.Second
 )
 
-// within bounds what a request may take.
+// within bounds what a request may take that reads.
 func within(most time.Duration, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		most := most
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			most = changeWait
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), most)
 		defer cancel()
 		h.ServeHTTP(w, r.WithContext(ctx))
