@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"zonewire/internal/pgtest"
 )
 
@@ -40,6 +42,10 @@ func TestTheConfigurationOfTheReplicasIsSound(t *testing.T) {
 	s.write("zonewire.toml", deployedFile(t, "zonewire.toml", "/run/secrets/zonewire_secret", "zonewire.secret", "/run/secrets/pgpass", filepath.Join(s.dir, "pgpass")))
 	s.run("config", "check")
 	shown := s.run("config", "show")
+	dsn := regexp.MustCompile(`postgres://\S+?passfile=`).FindString(deployedFile(t, "zonewire.toml"))
+	if config, err := pgx.ParseConfig(dsn + filepath.Join(s.dir, "pgpass")); err != nil || config.Password != "geheim" {
+		t.Errorf("%s: the password is not that of the file: %v", dsn, err)
+	}
 	compose := deployedFile(t, "compose.yaml")
 	for _, v := range regexp.MustCompile(`ZONEWIRE_[A-Z_]+`).FindAllString(compose, -1) {
 		key := strings.ToLower(strings.Replace(strings.TrimPrefix(v, envPrefix), "_", ".", 1))
