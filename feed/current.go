@@ -64,9 +64,29 @@ func (x *served) slimmed() *served {
 	return rest
 }
 
-// read reads what a feed is made of: 0 is that of all zones. The counters are read first: what changes meanwhile makes the
-// version older than it is, never newer.
+// readTries is how often a feed is read that changes meanwhile. Then it is taken as it is: the next look comes soon.
+const readTries = 3
+
+// read reads what a feed is made of: 0 is that of all zones. What changes between its questions would make a version that is
+// newer than it says, and another replica could put an older one in its place: so it is read again.
 func (s *Server) read(ctx context.Context, zone int64, now time.Time) (in reading, err error) {
+	for range readTries {
+		if in, err = s.readOnce(ctx, zone, now); err != nil {
+			return in, err
+		}
+		since, err := s.src.Generation(ctx)
+		if err != nil {
+			return in, fmt.Errorf("read counters: %w", err)
+		}
+		if since == in.of {
+			break
+		}
+	}
+	return in, nil
+}
+
+// readOnce reads the counters first: what changes meanwhile makes the version older than it is, never newer.
+func (s *Server) readOnce(ctx context.Context, zone int64, now time.Time) (in reading, err error) {
 	of, t, err := s.counters(ctx)
 	if err != nil {
 		return in, err

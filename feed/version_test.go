@@ -3,6 +3,7 @@ package feed_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -531,4 +532,30 @@ func TestTopics(t *testing.T) {
 			}
 		})
 	}
+}
+
+// turning is a store that changes once, between two questions of one reading.
+type turning struct {
+	*store
+	change func()
+}
+
+func (s *turning) Heads(ctx context.Context, q zonewire.ArticleQuery) ([]zonewire.Head, error) {
+	if change := s.change; change != nil {
+		s.change = nil
+		s.alter(change)
+	}
+	return s.store.Heads(ctx, q)
+}
+
+// Else a replica that has read before the change could put its older version in the place of this one.
+func TestAFeedThatChangesWhileItIsReadSaysOfWhichStateItIs(t *testing.T) {
+	on(t, "2026-06-15T00:00:00Z", func(t *testing.T) {
+		src := &turning{store: newStore()}
+		src.change = func() { src.gen.Articles++ }
+		request(feed.NewServer(src, site, feed.Options{}), "GET", allAtom)
+		if v := src.versions[zonewire.FeedName(0, "atom")]; v.Hash == "" || v.Of != src.gen {
+			t.Errorf("recorded as of %+v, want %+v", v.Of, src.gen)
+		}
+	})
 }
