@@ -316,7 +316,7 @@ func erase(ctx context.Context, q querier, act zonewire.Act, s zonewire.Subscrib
 		args []any
 	}{
 		{qCancelSubscriber, []any{s.ID, "erased", toMs(act.At)}},
-		{qCancelNotices, []any{s.ID, "erased", toMs(act.At)}},
+		{qCancelNotices, []any{s.ID, "erased", toMs(act.At), []byte{}}},
 		{qBlankReplies, []any{s.ID}},
 		{qBlankNotices, []any{s.ID}},
 		{qStrikesForget, []any{s.ID}},

@@ -31,8 +31,8 @@ func TestAConnectionLostAtCommitChangesNothing(t *testing.T) {
 		{"alarms are settled", pgtest.Trap{Of: "insert into alarm"}, alarmsAreSettled},
 		{"mail is claimed", pgtest.Trap{Of: "set state = 1"}, mailIsClaimed},
 		{"a mail is begun", pgtest.Trap{Text: "set began_ms = $3"}, aMailIsBegun},
-		{"a mail is finished", pgtest.Trap{Text: "set state = $3, done_ms"}, aMailIsFinished},
-		{"one mail follows another", pgtest.Trap{Text: "set state = $3, done_ms"}, oneMailFollowsAnother},
+		{"a mail is finished", pgtest.Trap{Text: "set state = $3, reason"}, aMailIsFinished},
+		{"one mail follows another", pgtest.Trap{Text: "set state = $3, reason"}, oneMailFollowsAnother},
 		{"one mail follows another, and the second half is cut", pgtest.Trap{Text: "set began_ms = $3"}, oneMailFollowsAnother},
 		{"a refusal is finished", pgtest.Trap{Of: "set verdict"}, aRefusalIsFinished},
 	} {

@@ -16,22 +16,33 @@ var (
 		UPDATE {table}
 		SET began_ms = ?3, attempts = attempts + CASE WHEN began_ms = 0 THEN 1 ELSE 0 END
 		WHERE id = ?1 AND claim = ?2`)
+	// What was to end while it was under way is not sent again; of a reply that was lost nobody knows.
 	finishOpen = tables(`
 		UPDATE {table}
-		SET state = ?3, next_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, worker_id = 0, began_ms = 0
+		SET state = CASE WHEN reason = '' THEN CAST(?3 AS BIGINT) WHEN losses < ?8 THEN 5 ELSE 7 END, next_ms = ?4, code = ?5,
+			enhanced = ?6, reply = ?7, losses = ?8, claim = 0, worker_id = 0, began_ms = 0
 		WHERE id = ?1 AND claim = ?2`)
 	finishDelivery = sqlText(`
 		UPDATE delivery
-		SET state = ?3, done_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0
+		SET state = ?3, reason = '', done_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0
 		WHERE id = ?1 AND claim = ?2`)
 	qVerdict = sqlText(`UPDATE delivery SET verdict = ?2 WHERE id = ?1`)
 	// A notice's mail may hold a link with power over the account: nothing of it is kept.
 	finishNotice = sqlText(`
 		UPDATE notice
-		SET state = ?3, done_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0, email = '',
+		SET state = ?3, reason = '', done_ms = ?4, code = ?5, enhanced = ?6, reply = ?7, losses = ?8, claim = 0, began_ms = 0, email = '',
 			body = ?9
 		WHERE id = ?1 AND claim = ?2`)
 )
+
+// ending closes open mail, in one statement with its condition. What is not begun ends at once. What is begun is with the mail
+// server: it is marked with the reason and the moment, and its outcome is recorded as it comes; but should it be tried again,
+// or its sender die, it ends as well.
+func ending(state, reason, at string) string {
+	return `
+		SET state = CASE WHEN began_ms = 0 THEN ` + state + ` ELSE state END, reason = ` + reason + `, done_ms = ` + at + `,
+			claim = CASE WHEN began_ms = 0 THEN 0 ELSE claim END, worker_id = CASE WHEN began_ms = 0 THEN 0 ELSE worker_id END`
+}
 
 // Begin marks a mail as being sent, before the first command of its transaction. [zonewire.ErrLost]: it was cancelled
 // or is another worker's; do not send.
@@ -53,7 +64,7 @@ func held(n int64, err error) error {
 // Finish records what became of a mail, begun or not. A lost reply opens it again from Outcome.Next on, or closes it as
 // uncertain, by the policy. [zonewire.ErrLost]: someone else has judged it meanwhile.
 func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome, now time.Time) error {
-	end, out := db.ending(job, out, now)
+	end, out := db.outcome(job, out, now)
 	if job.Kind == zonewire.DigestJob && out.Verdict != "" {
 		return db.write(ctx, "finish", func(q querier) error {
 			if err := end(ctx, q); err != nil {
@@ -69,7 +80,7 @@ func (db *DB) Finish(ctx context.Context, job zonewire.Job, out zonewire.Outcome
 // waits for a disk, so a mail costs one wait and not two. Either may have been lost, each by itself: lost is
 // [zonewire.ErrLost] as from Finish, taken as from Begin. With err it is unknown what is recorded of the two.
 func (db *DB) Turn(_ context.Context, job zonewire.Job, out zonewire.Outcome, next zonewire.Job, now time.Time) (lost, taken, err error) {
-	end, out := db.ending(job, out, now)
+	end, out := db.outcome(job, out, now)
 	if out.State != zonewire.Accepted {
 		return nil, nil, fmt.Errorf("turn: delivery %d is %s, not accepted", job.ID, out.State)
 	}
@@ -85,8 +96,8 @@ func (db *DB) Turn(_ context.Context, job zonewire.Job, out zonewire.Outcome, ne
 	return lost, taken, err
 }
 
-// ending is the statement that records an outcome, and the outcome by the policy.
-func (db *DB) ending(job zonewire.Job, out zonewire.Outcome, now time.Time) (func(context.Context, querier) error, zonewire.Outcome) {
+// outcome is the statement that records an outcome, and the outcome by the policy.
+func (db *DB) outcome(job zonewire.Job, out zonewire.Outcome, now time.Time) (func(context.Context, querier) error, zonewire.Outcome) {
 	losses := job.Losses
 	if out.Lost {
 		losses++
@@ -149,9 +160,8 @@ var (
 		WHERE a.zone_id IS NOT NULL AND a.seq > (SELECT COALESCE(MIN(watermark), 0) FROM list WHERE removed_ms = 0 AND paused = 0)`)
 	qToPresent = sqlText(`UPDATE list SET watermark = (SELECT n FROM counter WHERE name = 'item') WHERE removed_ms = 0`)
 	expireOpen = tables(`
-		UPDATE {table}
-		SET state = 9, reason = 'resumed from now', claim = 0, done_ms = ?1
-		WHERE state IN (0, 1, 2) AND began_ms = 0`)
+		UPDATE {table} ` + ending("9", "'resumed from now'", "?1") + `
+		WHERE state IN (0, 1, 2)`)
 )
 
 // PauseSending stops all mail at once: what is with the mail server finishes, nothing else begins.

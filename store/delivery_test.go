@@ -99,6 +99,93 @@ func TestLeavingCancelsWhatIsNotBegun(t *testing.T) {
 	})
 }
 
+// A mail that is with the mail server cannot be taken back. If the server wants it later, it is not sent again.
+func TestWhatEndsWhileItIsUnderWayIsNotSentAgain(t *testing.T) {
+	for what, end := range map[string]func(t *testing.T, db *store.DB, d zonewire.Digest, j zonewire.Job) error{
+		"its reader leaves": func(t *testing.T, db *store.DB, _ zonewire.Digest, j zonewire.Job) error {
+			_, _, err := db.Leave(t.Context(), at(day), j.Subscription)
+			return err
+		},
+		"its reader pauses": func(t *testing.T, db *store.DB, _ zonewire.Digest, j zonewire.Job) error {
+			_, err := db.PauseSubscription(t.Context(), at(day), j.Subscription, time.Time{})
+			return err
+		},
+		"its reader is erased": func(t *testing.T, db *store.DB, _ zonewire.Digest, j zonewire.Job) error {
+			_, err := db.EraseSubscriber(t.Context(), at(day), j.Email)
+			return err
+		},
+		"its address is suppressed": func(t *testing.T, db *store.DB, _ zonewire.Digest, j zonewire.Job) error {
+			_, err := db.AddSuppression(t.Context(), at(day), addressOf(j.Email).Hash, "asked by phone")
+			return err
+		},
+		"its list is removed": func(t *testing.T, db *store.DB, _ zonewire.Digest, _ zonewire.Job) error {
+			_, err := db.RemoveList(t.Context(), at(day), "l")
+			return err
+		},
+		"its digest is cancelled": func(t *testing.T, db *store.DB, d zonewire.Digest, _ zonewire.Job) error {
+			_, err := db.CancelDigest(t.Context(), at(day), d.ID)
+			return err
+		},
+		"all that waits is left": func(t *testing.T, db *store.DB, _ zonewire.Digest, _ zonewire.Job) error {
+			return db.ResumeSending(t.Context(), at(day), true)
+		},
+		"its only article is withdrawn": func(t *testing.T, db *store.DB, _ zonewire.Digest, _ zonewire.Job) error {
+			_, err := db.WithdrawArticle(t.Context(), at(day), 1, "", false, plain{})
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			onEachEngine(t, func(t *testing.T, db *store.DB) {
+				d := planned(t, db, 2)
+				w := worker(t, db, day)
+				jobs := claim(t, db, w, 2, day)
+				for _, j := range jobs {
+					check(t, db.Begin(t.Context(), j, t0.Add(day)))
+				}
+				check(t, end(t, db, d, jobs[0]))
+				if err := end(t, db, d, jobs[1]); !errors.Is(err, zonewire.ErrNotFound) && !errors.Is(err, zonewire.ErrGone) { // a list ends once
+					check(t, err)
+				}
+				later := t0.Add(day + time.Minute)
+				check(t, db.Finish(t.Context(), jobs[0], zonewire.Outcome{State: zonewire.Deferred, Next: later, Code: 451}, later))
+				check(t, db.Finish(t.Context(), jobs[1], accepted, later))
+				if again := claim(t, db, w, 9, day+time.Hour); len(again) != 0 {
+					t.Errorf("%+v is sent again", again)
+				}
+				if c := countsOf(t, db, d); c[zonewire.Cancelled] != 1 || c[zonewire.Accepted] != 1 {
+					t.Errorf("counts %v, want one cancelled, one accepted", c)
+				}
+			})
+		})
+	}
+}
+
+func TestWhoTakesLeavingBackGetsWhatTheServerWantedLater(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *store.DB) {
+		planned(t, db, 2)
+		w := worker(t, db, day)
+		jobs := claim(t, db, w, 2, day)
+		later := t0.Add(day + time.Minute)
+		deferred := zonewire.Outcome{State: zonewire.Deferred, Next: later, Code: 451}
+		for i, j := range jobs {
+			check(t, db.Begin(t.Context(), j, t0.Add(day)))
+			_, undo, err := db.Leave(t.Context(), at(day), j.Subscription)
+			check(t, err)
+			if i == 0 { // the server's reply comes before, or after
+				check(t, db.Finish(t.Context(), j, deferred, later))
+			}
+			_, err = db.UndoLeave(t.Context(), at(day+time.Minute), undo)
+			check(t, err)
+			if i == 1 {
+				check(t, db.Finish(t.Context(), j, deferred, later))
+			}
+		}
+		if again := claim(t, db, w, 9, day+time.Hour); len(again) != 2 {
+			t.Errorf("%d are sent again, want both", len(again))
+		}
+	})
+}
+
 func TestASilentWorkersMailIsTakenOver(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *store.DB) {
 		d := planned(t, db, 3)

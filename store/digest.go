@@ -39,9 +39,9 @@ var (
 		LIMIT 1`)
 	qDigestCancel = sqlText(`UPDATE digest SET state = 'cancelled' WHERE id = ?1`)
 	qCancelDigest = sqlText(`
-		UPDATE delivery
-		SET state = 7, reason = 'cancelled', claim = 0, done_ms = ?2
-		WHERE digest_id = ?1 AND state IN (0, 1, 2) AND began_ms = 0`)
+		UPDATE delivery ` + ending("7", "'cancelled'", "?2") + `
+		WHERE digest_id = ?1 AND state IN (0, 1, 2)
+		RETURNING began_ms`)
 	qDigestItems = sqlText(`SELECT article_id FROM digest_item WHERE digest_id = ?1 ORDER BY position`)
 	qStateTotals = sqlText(`SELECT state, COUNT(*) FROM delivery GROUP BY state UNION ALL SELECT state, CAST(SUM(n) AS BIGINT) FROM digest_count GROUP BY state`)
 )
@@ -154,6 +154,18 @@ func (db *DB) WebVariant(ctx context.Context, digest int64, locale string) (zone
 	return v, readError("digest "+strconv.FormatInt(digest, 10), err)
 }
 
+// changeOpen runs a statement on open mail that returns began_ms, and gives how many mails it has changed at once, and how many
+// are under way, whose next try it has changed.
+func changeOpen(ctx context.Context, q querier, text query, args ...any) (changed, under int, err error) {
+	began, err := collect(ctx, q, text, args, scanInt)
+	for _, ms := range began {
+		if ms == 0 {
+			changed++
+		}
+	}
+	return changed, len(began) - changed, err
+}
+
 // CancelDigest cancels the deliveries of a digest that were not begun.
 func (db *DB) CancelDigest(ctx context.Context, act zonewire.Act, id int64) (cancelled int, err error) {
 	name := "digest:" + strconv.FormatInt(id, 10)
@@ -165,12 +177,9 @@ func (db *DB) CancelDigest(ctx context.Context, act zonewire.Act, id int64) (can
 		if d.State == zonewire.DigestSkipped {
 			return zonewire.Invalidf("digest %d was skipped: there is nothing to cancel", id)
 		}
-		n, err := q.exec(ctx, qCancelDigest, id, toMs(act.At))
-		if err != nil {
+		var under int
+		if cancelled, under, err = changeOpen(ctx, q, qCancelDigest, id, toMs(act.At)); err != nil || cancelled+under == 0 {
 			return err
-		}
-		if cancelled = int(n); cancelled == 0 {
-			return nil
 		}
 		if _, err := q.exec(ctx, qDigestCancel, id); err != nil {
 			return err
@@ -199,13 +208,15 @@ var (
 		ORDER BY MAX(id)`)
 	qRepoint = sqlText(`
 		UPDATE delivery
-		SET variant_id = ?2, state = CASE WHEN state = 1 THEN 0 ELSE state END,
-			next_ms = CASE WHEN state = 1 THEN ?3 ELSE next_ms END, claim = 0
-		WHERE variant_id = ?1 AND state IN (0, 1, 2) AND began_ms = 0`)
+		SET variant_id = ?2, state = CASE WHEN state = 1 AND began_ms = 0 THEN 0 ELSE state END,
+			next_ms = CASE WHEN state = 1 AND began_ms = 0 THEN ?3 ELSE next_ms END, claim = CASE WHEN began_ms = 0 THEN 0 ELSE claim END
+		WHERE variant_id = ?1 AND state IN (0, 1, 2)
+		RETURNING began_ms`)
 	qEmptied = sqlText(`
-		UPDATE delivery
-		SET variant_id = NULL, state = 8, reason = 'withdrawn', claim = 0, done_ms = ?2
-		WHERE variant_id = ?1 AND state IN (0, 1, 2) AND began_ms = 0`)
+		UPDATE delivery ` + ending("8", "'withdrawn'", "?2") + `,
+			variant_id = CASE WHEN began_ms = 0 THEN NULL ELSE variant_id END
+		WHERE variant_id = ?1 AND state IN (0, 1, 2)
+		RETURNING began_ms`)
 	qWordsAt      = sqlText(`SELECT title, summary FROM article_revision WHERE article_id = ?1 AND replaced_ms > ?2 ORDER BY replaced_ms, id LIMIT 1`)
 	qVariantOpen  = sqlText(`SELECT COUNT(*) FROM delivery WHERE variant_id = ?1 AND state IN (0, 1, 2)`)
 	qVariantWeb   = sqlText(`UPDATE variant SET web = 0 WHERE id = ?1`)
@@ -344,16 +355,16 @@ func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int
 		return 0, err
 	}
 	v.Zones, v.Told = old.Zones, old.Told
-	var n int64
+	n := 0
 	if some {
 		if v.ID, err = insertVariant(ctx, q, r.Digest, v); err != nil {
 			return 0, err
 		}
-		if n, err = q.exec(ctx, qRepoint, old.ID, v.ID, toMs(r.Now)); err != nil {
+		if n, _, err = changeOpen(ctx, q, qRepoint, old.ID, v.ID, toMs(r.Now)); err != nil {
 			return 0, err
 		}
 	} else {
-		if n, err = q.exec(ctx, qEmptied, old.ID, toMs(r.Now)); err != nil {
+		if n, _, err = changeOpen(ctx, q, qEmptied, old.ID, toMs(r.Now)); err != nil {
 			return 0, err
 		}
 		if v.Web != "" { // the archive still says that something stood there
@@ -366,7 +377,7 @@ func recutVariant(ctx context.Context, q querier, r zonewire.PlanRequest, id int
 		return 0, err
 	}
 	_, err = q.exec(ctx, qVariantBlank, old.ID)
-	return int(n), err
+	return n, err
 }
 
 // presentZones adds to a set the zones into which some of it were merged since: that is where their articles are now.

@@ -294,6 +294,12 @@ func TestAWithdrawalIsCutFromMailNotBegun(t *testing.T) {
 		if len(again) != 2 || d.Counts[zonewire.Empty] != 1 || d.Counts.Sum() != d.Recipients {
 			t.Errorf("claimed %d, counts %v: want two to send, one empty", len(again), d.Counts)
 		}
+		check(t, db.Finish(t.Context(), jobs[0], zonewire.Outcome{State: zonewire.Deferred, Next: t0.Add(day), Code: 451}, t0.Add(day)))
+		for _, j := range claim(t, db, w, 9, day) {
+			if v := must[zonewire.Variant](t)(db.Variant(t.Context(), j.Variant)); strings.Contains(v.Mail.HTML[0], "第1条") {
+				t.Errorf("what was under way is tried again as it was: %q", v.Mail.HTML[0])
+			}
+		}
 		if v := must[zonewire.Variant](t)(db.WebVariant(t.Context(), d.ID, zonewire.LocaleZH)); strings.Contains(v.Web, "第1条") {
 			t.Errorf("the archive still shows it: %q", v.Web)
 		}

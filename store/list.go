@@ -47,9 +47,9 @@ var (
 	qListZoneAdd    = sqlText(`INSERT INTO list_zone (list_id, zone_id) VALUES (?1, ?2)`)
 	qListZonesClear = sqlText(`DELETE FROM list_zone WHERE list_id = ?1`)
 	qListOpen       = sqlText(`
-		UPDATE delivery
-		SET state = 7, reason = ?2, claim = 0, done_ms = ?3
-		WHERE state IN (0, 1, 2) AND began_ms = 0 AND digest_id IN (SELECT id FROM digest WHERE list_id = ?1)`)
+		UPDATE delivery ` + ending("7", "?2", "?3") + `
+		WHERE state IN (0, 1, 2) AND digest_id IN (SELECT id FROM digest WHERE list_id = ?1)
+		RETURNING began_ms`)
 	qSeqBefore = sqlText(`SELECT COALESCE(MAX(seq), 0) FROM article WHERE received_ms < ?1`)
 	qListSizes = sqlText(`
 		SELECT l.slug, s.state, COUNT(*)
@@ -250,11 +250,9 @@ func (db *DB) RemoveList(ctx context.Context, act zonewire.Act, slug string) (ca
 		if err != nil {
 			return err
 		}
-		n, err := q.exec(ctx, qListOpen, l.ID, "list removed", toMs(act.At))
-		if err != nil {
+		if cancelled, _, err = changeOpen(ctx, q, qListOpen, l.ID, "list removed", toMs(act.At)); err != nil {
 			return err
 		}
-		cancelled = int(n)
 		if err := moveReaders(ctx, q, act, l); err != nil { // no next digest comes that they could wait for
 			return err
 		}

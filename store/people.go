@@ -18,8 +18,8 @@ var (
 	// still hold it.
 	qUncancel = sqlText(`
 		UPDATE delivery
-		SET state = 0, reason = '', done_ms = 0
-		WHERE subscription_id = ?1 AND subscriber_id = ?2 AND state = 7 AND reason = 'unsubscribed' AND done_ms = ?3
+		SET state = CASE WHEN state = 7 THEN 0 ELSE state END, reason = '', done_ms = 0
+		WHERE subscription_id = ?1 AND subscriber_id = ?2 AND state IN (0, 1, 2, 7) AND reason = 'unsubscribed' AND done_ms = ?3
 			AND digest_id IN (SELECT d.id FROM digest d WHERE d.list_id = ?4)
 			AND NOT EXISTS (
 				SELECT 1

@@ -69,21 +69,17 @@ var (
 		UPDATE subscription
 		SET state = 'active', paused_until_ms = 0
 		WHERE list_id = ?1 AND state = 'paused' AND paused_until_ms > 0 AND paused_until_ms <= ?2`)
-	qAddressHash  = sqlText(`SELECT address_hash FROM subscriber WHERE id = ?1`)
-	qAddressParts = sqlText(`SELECT address_hash, provider FROM subscriber WHERE id = ?1`)
-	// What was begun is with the mail server: its outcome is recorded as it comes.
+	qAddressHash        = sqlText(`SELECT address_hash FROM subscriber WHERE id = ?1`)
+	qAddressParts       = sqlText(`SELECT address_hash, provider FROM subscriber WHERE id = ?1`)
 	qCancelSubscription = sqlText(`
-		UPDATE delivery
-		SET state = 7, reason = ?2, claim = 0, done_ms = ?3
-		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscription_id = ?1 AND subscriber_id = ?4`)
+		UPDATE delivery ` + ending("7", "?2", "?3") + `
+		WHERE state IN (0, 1, 2) AND subscription_id = ?1 AND subscriber_id = ?4`)
 	qCancelSubscriber = sqlText(`
-		UPDATE delivery
-		SET state = 7, reason = ?2, claim = 0, done_ms = ?3
-		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscriber_id = ?1`)
+		UPDATE delivery ` + ending("7", "?2", "?3") + `
+		WHERE state IN (0, 1, 2) AND subscriber_id = ?1`)
 	qCancelNotices = sqlText(`
-		UPDATE notice
-		SET state = 7, reason = ?2, claim = 0, done_ms = ?3, email = ''
-		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscriber_id = ?1`)
+		UPDATE notice ` + ending("7", "?2", "?3") + `, email = '', body = ?4
+		WHERE state IN (0, 1, 2) AND subscriber_id = ?1`)
 	qBlankReplies = sqlText(`UPDATE delivery SET reply = '' WHERE subscriber_id = ?1 AND reply <> ''`)
 	qBlankNotices = sqlText(`UPDATE notice SET reply = '', email = '' WHERE subscriber_id = ?1 AND state NOT IN (0, 1, 2)`)
 )

@@ -21,12 +21,10 @@ var (
 		LEFT JOIN subscriber u ON u.address_hash = p.address_hash AND u.erased_ms = 0
 		ORDER BY p.created_ms, p.address_hash
 		LIMIT ?1`)
-	qByHash = sqlText(`SELECT id FROM subscriber WHERE address_hash = ?1 AND erased_ms = 0`)
-	// What was begun is with the mail server: its outcome is recorded as it comes.
+	qByHash       = sqlText(`SELECT id FROM subscriber WHERE address_hash = ?1 AND erased_ms = 0`)
 	qSuppressOpen = sqlText(`
-		UPDATE delivery
-		SET state = 6, reason = ?2, claim = 0, worker_id = 0, done_ms = ?3
-		WHERE state IN (0, 1, 2) AND began_ms = 0 AND subscriber_id = ?1`)
+		UPDATE delivery ` + ending("6", "?2", "?3") + `
+		WHERE state IN (0, 1, 2) AND subscriber_id = ?1`)
 	qEndSubscriptions = sqlText(`
 		UPDATE subscription
 		SET state = ?2, reason = ?3, paused_until_ms = 0, ended_ms = ?4

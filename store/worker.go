@@ -37,15 +37,15 @@ var (
 	giveBack = tables(`
 		UPDATE {table}
 		SET state = CASE WHEN attempts = 0 THEN 0 ELSE 2 END, claim = 0, worker_id = 0, next_ms = ?2
-		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms = 0`)
+		WHERE worker_id = ?1 AND worker_id <> 0 AND state IN (0, 1, 2) AND state = 1 AND began_ms = 0`)
 	lostAgain = tables(`
 		UPDATE {table}
-		SET state = 2, claim = 0, worker_id = 0, began_ms = 0, next_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
-		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0 AND losses + 1 < ?3`)
+		SET state = CASE WHEN reason = '' THEN 2 ELSE 5 END, claim = 0, worker_id = 0, began_ms = 0, next_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
+		WHERE worker_id = ?1 AND worker_id <> 0 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0 AND losses + 1 < ?3`)
 	lostForGood = tables(`
 		UPDATE {table}
 		SET state = 5, claim = 0, began_ms = 0, done_ms = ?2, losses = losses + 1, reply = 'the sender stopped before the reply was recorded'
-		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0`)
+		WHERE worker_id = ?1 AND worker_id <> 0 AND state IN (0, 1, 2) AND state = 1 AND began_ms > 0`)
 )
 
 // tables writes a statement for deliveries and one for notices: both are mail, and go by the same rules.
