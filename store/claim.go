@@ -70,12 +70,12 @@ var (
 		FROM delivery d
 		JOIN digest g ON g.id = d.digest_id
 		JOIN subscriber u ON u.id = d.subscriber_id
-		WHERE d.worker_id = ?1 AND d.state IN (0, 1, 2) AND d.claim = ?2
+		WHERE d.worker_id = ?1 AND d.worker_id <> 0 AND d.state IN (0, 1, 2) AND d.claim = ?2
 		ORDER BY d.id`)
 	qClaimedNotices = sqlText(`
 		SELECT id, claim, created_ms, COALESCE(subscriber_id, 0), email, attempts, losses, body
 		FROM notice
-		WHERE worker_id = ?1 AND state IN (0, 1, 2) AND claim = ?2
+		WHERE worker_id = ?1 AND worker_id <> 0 AND state IN (0, 1, 2) AND claim = ?2
 		ORDER BY id`)
 	qDue       = sqlText(`SELECT COUNT(*) FROM delivery WHERE state IN (0, 1, 2) AND next_ms <= ?1`)
 	qNoticeDue = sqlText(`SELECT COUNT(*) FROM notice WHERE state IN (0, 1, 2) AND next_ms <= ?1`)

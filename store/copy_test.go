@@ -109,6 +109,10 @@ func TestACopyKnowsEveryTableAndReference(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *store.DB) {
 		has, refs := declared(t, db)
 		delete(has, "schema_version")
+		known := known
+		if !isSQLite(db) { // those of delivery are not declared there: see its 0001_first.sql
+			known = slices.DeleteFunc(slices.Clone(known), func(r [3]string) bool { return r[0] == "delivery" })
+		}
 		for _, name := range names {
 			if has[name] != keys[name] {
 				t.Errorf("table %s has the key %q, known is %q", name, has[name], keys[name])

@@ -158,6 +158,7 @@ func TestHotQueriesUseTheirIndexesOnPostgreSQL(t *testing.T) {
 		{"provider = ?6 AND next_ms <= ?1", "Index Scan using delivery_due"},
 		{"WITH RECURSIVE g(name)", "Index Only Scan using delivery_due"},
 		{"WHERE d.worker_id = ?1", "delivery_worker"},
+		{"WHERE worker_id = ?1", "_worker"},
 		{"a.seq > ?1 AND a.seq <= ?2", "article_seq"},
 		{"WHERE a.zone_id = ?1", "article_zone_change"},
 		{"WHERE a.change > 0", "Index Scan Backward using article_change"},

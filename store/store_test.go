@@ -180,6 +180,8 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"UPDATE delivery\n\t\tSET state = 1, claim", "delivery_due (provider=? AND next_ms<?)"},
 		{"WITH RECURSIVE g(name)", "SEARCH d USING INDEX delivery_due (provider>?)"},
 		{"WITH RECURSIVE g(name)", "SEARCH d USING INDEX delivery_due (provider=? AND next_ms<?)"},
+		{"WHERE d.worker_id = ?1", "delivery_worker (worker_id=?)"},
+		{"WHERE worker_id = ?1", "_worker (worker_id=?)"},
 		{"a.seq > ?1 AND a.seq <= ?2", "article_seq"},
 		{"WHERE a.zone_id = ?1", "article_zone_change"},
 		{"WHERE a.change > 0", "article_text"},
