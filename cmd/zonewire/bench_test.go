@@ -57,19 +57,6 @@ func benchStore(b *testing.B, matcher func([]zonewire.Zone) zonewire.Matcher) (*
 	return db, path
 }
 
-// bare opens a second database with the same schema and durability, to write to without the store.
-func bare(b *testing.B) *sql.DB {
-	b.Helper()
-	_, path := benchStore(b, ingest.NewMatcher)
-	db, err := sql.Open("sqlite3", "file:"+path+"?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_foreign_keys=on&_stmt_cache_size=64")
-	if err != nil {
-		b.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	b.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
 func benchAct() zonewire.Act { return zonewire.Act{At: benchNow, By: "bench"} }
 
 // newsLines makes n articles of about 7 KB as NDJSON, over ten zones.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
@@ -41,23 +40,8 @@ type fetched struct {
 
 func (r *replica) fetch(path string, header ...string) fetched {
 	r.s.t.Helper()
-	req, err := http.NewRequestWithContext(r.s.t.Context(), http.MethodGet, "http://"+r.addr+path, nil)
-	if err != nil {
-		r.s.t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.s.t.Fatal(err)
-	}
-	return fetched{res.StatusCode, string(body), res.Header.Get("ETag"), res.Header.Get("Last-Modified")}
+	a := r.get(path, header...)
+	return fetched{a.status, a.body, a.header.Get("ETag"), a.header.Get("Last-Modified")}
 }
 
 // push puts an article into the zone hubin by the API.
