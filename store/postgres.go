@@ -128,6 +128,7 @@ func openPostgres(ctx context.Context, db *DB, dsn string, create bool) error {
 		return err
 	}
 	where := fmt.Sprintf("open database %s on %s", config.Database, config.Host)
+	db.gates = newGates()
 	readers := conns / 3
 	db.w, db.r = postgresPool(config, conns-readers), postgresPool(config, readers)
 	err = checkServer(ctx, db.w, time.Now)

@@ -550,3 +550,36 @@ func TestTheMailOfADeadReplicaIsTakenOverOnce(t *testing.T) {
 		countsOf(t, r[1], d)
 	})
 }
+
+// While one holds the writers' turn, many others wait for it. They must leave connections to those who send.
+func TestWhoWaitsForATurnHoldsUpNoSender(t *testing.T) {
+	dsn := pgtest.Database(t)
+	db := mustOpen(t, dsn+"&pool_max_conns=6", store.Options{Create: true, Matcher: exactNames})
+	planned(t, db, 1)
+	jobs := claim(t, db, worker(t, db, day), 1, day)
+	holder, err := store.Writer(mustOpen(t, dsn, store.Options{Matcher: exactNames})).BeginTx(t.Context(), nil)
+	check(t, err)
+	_, err = holder.ExecContext(t.Context(), `SELECT n FROM counter WHERE name = 'writer' FOR UPDATE`)
+	check(t, err)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if _, _, err := db.AddZone(t.Context(), at(0), zonewire.Zone{Slug: fmt.Sprint("z", i), Name: "区"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting := func() bool {
+		return pgtest.Query(t, dsn, `SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%writer%'`) != "0"
+	}
+	for !waiting() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	check(t, db.Begin(t.Context(), jobs[0], t0.Add(day)))
+	check(t, db.Finish(t.Context(), jobs[0], accepted, t0.Add(day)))
+	check(t, holder.Rollback())
+	wg.Wait()
+	if all := must[[]zonewire.Zone](t)(db.Zones(t.Context())); len(all) != 21 {
+		t.Errorf("%d zones", len(all))
+	}
+}

@@ -37,6 +37,7 @@ type DB struct {
 	group     group
 	claims    claims
 	sight     sight
+	gates     map[turn]chan struct{} // of a server; nil where there is one writer
 	created   bool
 
 	mu       sync.Mutex // guards the cached matcher

@@ -48,7 +48,34 @@ func (db *DB) transact(ctx context.Context, what string, t turn, fn func(q queri
 	return retry(ctx, what, func() error { return db.transactOnce(ctx, t, fn) })
 }
 
+// waitsAside is how many transactions of a process stand at the server for one turn. The others wait in the process: while the
+// digest of a large list is planned, whoever waits must not hold all connections, which senders need.
+const waitsAside = 2
+
+func newGates() map[turn]chan struct{} {
+	return map[turn]chan struct{}{writers: make(chan struct{}, waitsAside), feeds: make(chan struct{}, waitsAside)}
+}
+
+// enter waits at the gate of a turn, where there is one.
+func (db *DB) enter(ctx context.Context, t turn) (leave func(), err error) {
+	gate := db.gates[t]
+	if gate == nil {
+		return func() {}, nil
+	}
+	select {
+	case gate <- struct{}{}:
+		return func() { <-gate }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (db *DB) transactOnce(ctx context.Context, t turn, fn func(q querier) error) error {
+	leave, err := db.enter(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	tx, err := db.w.BeginTx(ctx, nil)
 	if err != nil {
 		return err
