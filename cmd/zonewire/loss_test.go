@@ -130,9 +130,9 @@ func TestConnectionsAreLostAtEveryStepOfASend(t *testing.T) {
 			})
 		}
 	}
-	cut(pgtest.Trap{Of: "set state = 1"})             // mails are claimed
-	cut(pgtest.Trap{Text: "set began_ms = $3"})       // a mail begins
-	cut(pgtest.Trap{Text: "set state = $3, done_ms"}) // a mail is finished
+	cut(pgtest.Trap{Of: "set state = 1"})            // mails are claimed
+	cut(pgtest.Trap{Text: "set began_ms = $3"})      // a mail begins
+	cut(pgtest.Trap{Text: "set state = $3, reason"}) // a mail is finished
 	if n := len(srv.Mails()); n == readers {
 		t.Error("the cuts came too late: everything was sent before the last")
 	}
