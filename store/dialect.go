@@ -22,7 +22,7 @@ type dialect struct {
 	groups bool
 	// afterPlan follows a digest of many mails, in its transaction; empty where the engine needs none.
 	afterPlan string
-	// begin is the first statement of a transaction that takes a turn, beginFree of another; empty where none is needed.
+	// begin is the first statement of a transaction, by its turn; there is none where one writer is all there is.
 	begin map[turn]string
 	// patience lets a transaction wait longer for its next statement, in milliseconds; empty where it may wait at will.
 	patience string
