@@ -94,7 +94,7 @@ func (db *DB) Copy(ctx context.Context, act zonewire.Act, to *DB, tell func(Copy
 var snapshotOptions = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 
 func (db *DB) sameSchema(ctx context.Context, to *DB) error {
-	if db.isSQLite() && to.isSQLite() && db.path == to.path {
+	if db.path != "" && db.path == to.path {
 		return zonewire.Invalidf("%s cannot be copied onto itself", db.path)
 	}
 	from, err := db.SchemaVersion(ctx)
@@ -272,15 +272,15 @@ func (c *copier) readBack(ctx context.Context, t schemaTable) (CopiedTable, erro
 // identities makes the next row of each table get a number of its own: PostgreSQL counts in a sequence that rows with a given
 // number do not move. SQLite takes the highest.
 func (c *copier) identities(ctx context.Context) error {
-	if c.to.db.isSQLite() {
+	set := c.to.db.dialect.setIdentity
+	if set == "" {
 		return nil
 	}
 	for _, t := range schemaTables {
 		if !t.identity() {
 			continue
 		}
-		text := fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('%s', 'id'), MAX(id)) FROM %s HAVING MAX(id) IS NOT NULL`, t.name, quoted(t.name))
-		if _, err := c.to.x.ExecContext(ctx, text); err != nil {
+		if _, err := c.to.x.ExecContext(ctx, fmt.Sprintf(set, t.name, quoted(t.name))); err != nil {
 			return fmt.Errorf("numbers of %s: %w", t.name, err)
 		}
 	}
@@ -290,9 +290,9 @@ func (c *copier) identities(ctx context.Context) error {
 // statistics are for PostgreSQL: where they are stale, it claims mail by the wrong index. SQLite has none and needs none: see
 // TestHotQueriesUseTheirIndexes.
 func (c *copier) statistics(ctx context.Context) error {
-	if c.to.db.isSQLite() {
+	if c.to.db.dialect.afterCopy == "" {
 		return nil
 	}
-	_, err := c.to.x.ExecContext(ctx, "ANALYZE")
+	_, err := c.to.x.ExecContext(ctx, c.to.db.dialect.afterCopy)
 	return err
 }

@@ -92,14 +92,6 @@ const (
 	insertBytes = 4 << 20
 )
 
-// maxParameters is how many a statement may have: SQLITE_MAX_VARIABLE_NUMBER, and the 16 bits of PostgreSQL's Bind.
-func (db *DB) maxParameters() int {
-	if db.isSQLite() {
-		return 32_766
-	}
-	return 65_535
-}
-
 // tableWriter inserts rows in sets. The numbers of rows in a statement are powers of two, so that a table has few texts.
 type tableWriter struct {
 	q       querier
@@ -124,7 +116,7 @@ type forward struct {
 
 func newTableWriter(q querier, t schemaTable, columns []string) *tableWriter {
 	w := &tableWriter{q: q, table: t, columns: columns, most: insertRows, texts: map[int]string{}, id: slices.Index(columns, "id")}
-	for w.most*len(columns) > q.db.maxParameters() {
+	for w.most*len(columns) > q.db.dialect.parameters {
 		w.most /= 2
 	}
 	for _, r := range references {

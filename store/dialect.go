@@ -20,6 +20,13 @@ type dialect struct {
 	schemaTable string
 	// groups says that small writes are worth gathering into one commit: see [DB.together].
 	groups bool
+	// parameters is how many a statement may have.
+	parameters int
+	// setIdentity makes the next row of a table, named by %[1]s as a text and %[2]s as a name, get a number of its own after rows
+	// came with theirs; empty where the highest counts.
+	setIdentity string
+	// afterCopy takes statistics anew; empty where there are none.
+	afterCopy string
 	// afterPlan follows a digest of many mails, in its transaction; empty where the engine needs none.
 	afterPlan string
 	// begin is the first statement of a transaction, by its turn; there is none where one writer is all there is.

@@ -26,6 +26,7 @@ var sqliteDialect = &dialect{
 	),
 	schemaTable: `CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT; INSERT INTO schema_version (version) VALUES (0)`,
 	groups:      true,
+	parameters:  32_766, // SQLITE_MAX_VARIABLE_NUMBER
 }
 
 func judgeSQLite(err error) failure {
